@@ -1,1 +1,15 @@
-//! Bindings.
+//! Who holds which flow: bindings and the location service.
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `flow` | a flow, and the run of a node that holds it |
+//! | `binding` | a binding, its AOR, and what makes two bindings the same |
+//! | `location` | the location service as a trait: what every store does |
+//! | `memory` | the store in this process's memory: one node, nothing to install |
+//!
+//! The bottom layer: it knows nothing of the node that uses it and never parses SIP. Contact and Path are opaque here.
+
+pub mod binding;
+pub mod flow;
+pub mod location;
+pub mod memory;

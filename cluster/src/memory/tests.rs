@@ -1,0 +1,2 @@
+//! What the suite that all stores pass (`tests/location`) cannot see.
+#![allow(clippy::unwrap_used)]
