@@ -1,1 +1,3 @@
 //! proto
+
+pub mod transaction;
