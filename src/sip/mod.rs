@@ -1,1 +1,45 @@
-//! sip
+//! SIP on the wire: octets in, values out. Pure; knows no socket, no clock and nothing else of Flowhold.
+//!
+//! | concept | file |
+//! | --- | --- |
+//! | a message: one `Bytes` and an index of offsets | `message.rs`, `index.rs` |
+//! | what every element checks | `validate.rs`, `fault.rs` |
+//! | names of header fields, methods, transports | `name.rs`, `method.rs` |
+//! | typed views, made when asked for | `via.rs`, `address.rs`, `params.rs`, `uri/` |
+//! | forwarding as a list of slices | `edit.rs`, `wire.rs` |
+//! | responses of our own | `response.rs` |
+//! | `received` and `rport` | `source.rs` |
+//! | messages and pings in a stream | `framing.rs` |
+//! | STUN Binding on a SIP port | `stun.rs` |
+
+mod address;
+mod edit;
+mod fault;
+mod framing;
+mod index;
+mod lex;
+mod message;
+mod method;
+mod name;
+mod params;
+mod response;
+mod source;
+pub mod stun;
+mod uri;
+mod validate;
+mod via;
+mod wire;
+
+pub use address::Address;
+pub use edit::Edit;
+pub use fault::{Fault, Unintelligible};
+pub use framing::{Frame, Framer, Refusal};
+pub use message::{CSeq, Message};
+pub use method::{Method, Transport};
+pub use name::Name;
+pub use params::{Params, unquote};
+pub use response::Response;
+pub use source::response_target;
+pub use uri::{ComparisonKey, Scheme, Uri};
+pub use via::{MAGIC_COOKIE, Via};
+pub use wire::Wire;

@@ -1,0 +1,62 @@
+//! The marks of a request's source in its topmost Via: `received` and `rport`. RFC 3261 §18.2.1, RFC 3581 §4.
+
+use super::lex::offset_in;
+use super::message::Message;
+use super::name::Name;
+use super::via::Via;
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+
+/// A replacement of a part of the message.
+pub(super) struct Mark {
+    pub(super) span: Range<usize>,
+    pub(super) text: Vec<u8>,
+}
+
+/// What has to change in the topmost Via so that it tells where the message came from. Nothing when that Via cannot be
+/// read.
+pub(super) fn marks(message: &Message, ip: IpAddr, port: u16) -> Vec<Mark> {
+    let Some(value) = message.values(Name::Via).next() else { return Vec::new() };
+    let Ok(via) = Via::parse(value) else { return Vec::new() };
+    let ip = ip.to_canonical();
+    let mut marks = Vec::new();
+    let value_end = offset_in(message.bytes(), value) + value.len();
+
+    let asks_rport = via.params().iter().find(|(name, _)| name.eq_ignore_ascii_case(b"rport"));
+    if let Some((name, old)) = asks_rport {
+        // RFC 3581 §4: an rport without a value gets the source port. One that has a value was not asked for by any rule
+        // and would lead the response astray, so it is overwritten.
+        marks.push(param_mark(message, name, old, &port.to_string()));
+    }
+    let old = via.params().iter().find(|(name, _)| name.eq_ignore_ascii_case(b"received"));
+    match old {
+        // A received that came with the request was not written by us and may be false.
+        Some((name, old)) => marks.push(param_mark(message, name, old, &ip.to_string())),
+        // RFC 3261 §18.2.1: where sent-by is not the source address, received tells it.
+        // RFC 3581 §4: with rport it is there even when the two are equal.
+        None if asks_rport.is_some() || via.host_addr().map(|host| host.to_canonical()) != Some(ip) => {
+            let mut text = Vec::with_capacity(48);
+            write!(text, ";received={ip}").expect("a Vec takes all that is written");
+            marks.push(Mark { span: value_end..value_end, text });
+        }
+        None => {}
+    }
+    marks
+}
+
+/// Behind `name`: `=text` in the place of what was there.
+fn param_mark(message: &Message, name: &[u8], old: Option<&[u8]>, text: &str) -> Mark {
+    let whole = message.bytes();
+    let start = offset_in(whole, name) + name.len();
+    let end = old.map_or(start, |old| offset_in(whole, old) + old.len());
+    Mark { span: start..end, text: format!("={text}").into_bytes() }
+}
+
+/// RFC 3261 §18.2.2, RFC 3581 §4: where the response to a request goes when it does not go back over its flow.
+pub fn response_target(via: &Via<'_>) -> Option<SocketAddr> {
+    let ip = via.received().or_else(|| via.host_addr())?;
+    let default = via.transport().map_or(5060, super::Transport::default_port);
+    let port = via.rport().flatten().or_else(|| via.port()).unwrap_or(default);
+    Some(SocketAddr::new(ip, port))
+}
