@@ -1,0 +1,31 @@
+//! The typed configuration: what a node is told, read from layers and checked before anything starts.
+//!
+//! ```text
+//! config/default.toml  <  --config FILE ...  <  FLOWHOLD__SECTION__KEY
+//!        (embedded)          (later wins)            (environment)
+//! ```
+//!
+//! Each layer is checked on its own, key by key, so that a fault names where it stands; then the layers are merged and the
+//! rules between keys are checked. Every fault is reported, not only the first.
+//!
+//! - `model`: the types, one field per key
+//! - `load`: the layers, and from which of them a value came
+//! - `check`: the rules between keys, faults and warnings
+//! - `units`: durations, sizes, addresses and names as they are written
+//!
+//! A key that has no effect is no key: what this version does not do, it does not accept.
+
+mod check;
+mod fault;
+mod load;
+mod model;
+#[cfg(test)]
+mod tests;
+mod units;
+
+pub use fault::{Fault, Faults};
+pub use load::{DEFAULTS, Loaded, load};
+pub use model::{
+    Admin, Config, Limits, Listen, Location, Log, LogFormat, Node, Outbound, PingTimeout, Profile, Proxy,
+    Registrar, Store,
+};

@@ -1,0 +1,266 @@
+//! The types: one struct per section, one field per key of `config/default.toml`, where each key's reason stands.
+
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::units;
+
+/// What a node is told: all sections.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "each is the section of its name")]
+pub struct Config {
+    pub node: Node,
+    pub listen: Listen,
+    pub outbound: Outbound,
+    pub registrar: Registrar,
+    pub proxy: Proxy,
+    pub location: Location,
+    pub limits: Limits,
+    pub admin: Admin,
+    pub log: Log,
+}
+
+/// `[node]`: who this node is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Name of this node; after loading never empty (the host name stands in for `""`).
+    pub id: String,
+    /// The domains that this node is the registrar of, lower case, never empty.
+    #[serde(deserialize_with = "units::domains")]
+    pub domains: Vec<String>,
+    /// Threads that serve flows, 0: one per core. See [`Node::worker_count`].
+    pub workers: u16,
+}
+
+impl Node {
+    /// Whether this node is the registrar of `host`, in any case of letters.
+    pub fn is_ours(&self, host: &[u8]) -> bool {
+        self.domains.iter().any(|domain| domain.as_bytes().eq_ignore_ascii_case(host))
+    }
+
+    /// How many workers run: what is configured, or one per core.
+    pub fn worker_count(&self) -> u16 {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        if self.workers > 0 { self.workers } else { u16::try_from(cores()).unwrap_or(u16::MAX) }
+    }
+}
+
+/// `[listen]`: where UAs and other elements reach this node. At least one listener is there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// UDP listeners, for SIP and STUN. Port 0: any free port.
+    #[serde(deserialize_with = "units::addresses")]
+    pub udp: Vec<SocketAddr>,
+    /// TCP listeners. Port 0: any free port.
+    #[serde(deserialize_with = "units::addresses")]
+    pub tcp: Vec<SocketAddr>,
+    /// Host or host:port for Via and Path; empty: the listener's own address. See [`Listen::sent_by`].
+    #[serde(deserialize_with = "units::advertise")]
+    pub advertise: String,
+}
+
+impl Listen {
+    /// What this node calls itself, in Via and Path, on the listener bound to `local` (with the port that it got):
+    /// `host:port`. A listener on all addresses without `advertise` is called by the address that the machine's routes
+    /// choose towards the outside, since `0.0.0.0` is nothing that a peer could send to.
+    pub fn sent_by(&self, local: SocketAddr) -> String {
+        if self.advertise.is_empty() {
+            let ip = if local.ip().is_unspecified() { outward_address(local) } else { local.ip() };
+            return SocketAddr::new(ip, local.port()).to_string();
+        }
+        match units::split_port(&self.advertise) {
+            (_, Some(_)) => self.advertise.clone(),
+            (host, None) => format!("{host}:{}", local.port()),
+        }
+    }
+}
+
+/// `[outbound]`: keep-alive at the server (RFC 5626 §5.4).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outbound {
+    /// Which text of SIP outbound is followed.
+    #[serde(deserialize_with = "units::profile")]
+    pub profile: Profile,
+    /// Flow-Timer over streams, whole seconds; none: no Flow-Timer is given.
+    #[serde(deserialize_with = "units::seconds_or_none")]
+    pub flow_timer: Option<Duration>,
+    /// Flow-Timer over UDP, whole seconds; none: no Flow-Timer is given.
+    #[serde(deserialize_with = "units::seconds_or_none")]
+    pub flow_timer_udp: Option<Duration>,
+    /// How much longer than Flow-Timer a ping is waited for.
+    #[serde(deserialize_with = "units::duration")]
+    pub grace: Duration,
+    /// How long a flow with a Flow-Timer may be silent. See [`Outbound::wait`].
+    #[serde(deserialize_with = "units::ping_timeout")]
+    pub ping_timeout: PingTimeout,
+}
+
+impl Outbound {
+    /// How long a flow that was given `flow_timer` may be silent before it is closed; none: it is never closed for silence.
+    pub fn wait(&self, flow_timer: Duration) -> Option<Duration> {
+        match self.ping_timeout {
+            // RFC 5626 §5.4: the server waits longer than Flow-Timer, for the time that a ping travels.
+            PingTimeout::Auto => Some(flow_timer + self.grace),
+            PingTimeout::Never => None,
+            PingTimeout::After(wait) => Some(wait),
+        }
+    }
+}
+
+/// A text of SIP outbound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// RFC 5626.
+    Rfc5626,
+}
+
+/// How long a flow with a Flow-Timer may be silent before it is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PingTimeout {
+    /// Flow-Timer and the grace.
+    Auto,
+    /// It is never closed for silence.
+    Never,
+    /// This long, whatever the Flow-Timer.
+    After(Duration),
+}
+
+/// `[registrar]`: bindings. `min_expires <= default_expires <= max_expires`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registrar {
+    /// The shortest time a binding may be asked for, whole seconds, at least one.
+    #[serde(deserialize_with = "units::seconds")]
+    pub min_expires: Duration,
+    /// The longest time a binding is given, whole seconds.
+    #[serde(deserialize_with = "units::seconds")]
+    pub max_expires: Duration,
+    /// The time a binding is given that names none, whole seconds.
+    #[serde(deserialize_with = "units::seconds")]
+    pub default_expires: Duration,
+    /// Bindings that one AOR may have at a time, at least one.
+    pub max_bindings: usize,
+    /// Whether a REGISTER without outbound is answered 421.
+    pub require_outbound: bool,
+}
+
+/// `[proxy]`: transactions and their timers.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proxy {
+    /// T1, the round-trip estimate (RFC 3261 §17.1.1.1).
+    #[serde(deserialize_with = "units::duration")]
+    pub t1: Duration,
+    /// T2, the longest retransmission interval.
+    #[serde(deserialize_with = "units::duration")]
+    pub t2: Duration,
+    /// T4, how long the network may keep a message.
+    #[serde(deserialize_with = "units::duration")]
+    pub t4: Duration,
+    /// Timer C, how long an INVITE may ring (RFC 3261 §16.6).
+    #[serde(deserialize_with = "units::duration")]
+    pub timer_c: Duration,
+    /// Transactions at a time over the whole node, at least one.
+    pub max_transactions: usize,
+}
+
+/// `[location]`: the location service.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    /// Where bindings are kept.
+    #[serde(deserialize_with = "units::store")]
+    pub store: Store,
+    /// How long an AOR is remembered after its last binding ended.
+    #[serde(deserialize_with = "units::duration")]
+    pub remember: Duration,
+    /// AORs kept at a time, at least one.
+    pub max_aors: usize,
+}
+
+/// A kind of location service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// In this node's memory.
+    Memory,
+}
+
+/// `[limits]`: what one peer, and all of them, may take.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of the longest message on a stream.
+    #[serde(deserialize_with = "units::size")]
+    pub max_message: usize,
+    /// Connections at a time over the whole node, at least one.
+    pub max_connections: usize,
+    /// Connections at a time from one remote IP address; 0: no limit.
+    pub max_connections_per_address: usize,
+    /// How long a message that has begun may take to arrive whole.
+    #[serde(deserialize_with = "units::duration")]
+    pub header_timeout: Duration,
+    /// Bytes that may wait to be sent over one connection.
+    #[serde(deserialize_with = "units::size")]
+    pub write_queue: usize,
+    /// Messages that may wait for one connection, at least one.
+    pub connection_mailbox: usize,
+    /// Messages that may wait for one UDP listener of one worker, at least one.
+    pub socket_mailbox: usize,
+    /// REGISTERs that may wait for the registrar of one worker, at least one.
+    pub registrar_mailbox: usize,
+    /// Messages that may wait for the proxy of one worker, at least one.
+    pub proxy_mailbox: usize,
+}
+
+/// `[admin]`: for operators.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// The HTTP listener with metrics and health; none: it is off.
+    #[serde(deserialize_with = "units::address_or_none")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[log]`: what is said on standard error.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// For people or for a collector.
+    #[serde(deserialize_with = "units::log_format")]
+    pub format: LogFormat,
+    /// Directives as `RUST_LOG` takes them.
+    pub filter: String,
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object to a line.
+    Json,
+}
+
+/// The address from which this machine would send to the outside, in `local`'s family: connecting a UDP socket asks the
+/// routes and sends nothing. Without a route out: loopback.
+fn outward_address(local: SocketAddr) -> std::net::IpAddr {
+    use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
+    let (loopback, documentation): (std::net::IpAddr, std::net::IpAddr) = if local.is_ipv4() {
+        (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(192, 0, 2, 1).into())
+    } else {
+        (Ipv6Addr::LOCALHOST.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into())
+    };
+    UdpSocket::bind(SocketAddr::new(local.ip(), 0))
+        .and_then(|socket| {
+            socket.connect(SocketAddr::new(documentation, 9))?;
+            socket.local_addr()
+        })
+        .map_or(loopback, |address| address.ip())
+}

@@ -1,0 +1,173 @@
+//! How values are written: durations `"120s"`, sizes `"64KiB"`, addresses `"127.0.0.1:5060"`, names.
+//!
+//! A parser's error says what was found and what would be right; it stands alone, behind the file and the key.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de::Error};
+
+use super::model::{LogFormat, PingTimeout, Profile, Store};
+
+/// `"120s"`, `"1h 30m"`, `"500ms"`.
+pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    text(from, parse_duration)
+}
+
+/// A duration that a SIP header field carries as a number of seconds.
+pub(super) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    text(from, parse_seconds)
+}
+
+/// As [`seconds`]; `"0s"` is none.
+pub(super) fn seconds_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    text(from, |text| parse_seconds(text).map(|duration| (!duration.is_zero()).then_some(duration)))
+}
+
+/// `"auto"`, `"0s"` (never) or a duration.
+pub(super) fn ping_timeout<'de, D: Deserializer<'de>>(from: D) -> Result<PingTimeout, D::Error> {
+    text(from, |text| match text {
+        "auto" => Ok(PingTimeout::Auto),
+        _ => parse_duration(text)
+            .map(|after| if after.is_zero() { PingTimeout::Never } else { PingTimeout::After(after) })
+            .map_err(|reason| format!("{reason}, or \"auto\"")),
+    })
+}
+
+/// `"64KiB"`, in bytes.
+pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    text(from, parse_size)
+}
+
+/// A list of `"IP:PORT"`.
+pub(super) fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>, D::Error> {
+    Vec::<String>::deserialize(from)?
+        .iter()
+        .map(|text| parse_address(text).map_err(D::Error::custom))
+        .collect()
+}
+
+/// `"IP:PORT"`; `""` is none.
+pub(super) fn address_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+    text(from, |text| if text.is_empty() { Ok(None) } else { parse_address(text).map(Some) })
+}
+
+/// A list of domains, lower case: hosts are compared without regard to case (RFC 3261 §19.1.4).
+pub(super) fn domains<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let domains = Vec::<String>::deserialize(from)?;
+    domains.iter().map(|text| parse_domain(text).map_err(D::Error::custom)).collect()
+}
+
+/// `"host"` or `"host:port"`; `""` is none.
+pub(super) fn advertise<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    text(from, |text| {
+        let (host, port) = split_port(text);
+        let port_is_good = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port != 0));
+        if text.is_empty() || (is_host(host) && port_is_good) {
+            Ok(text.to_owned())
+        } else {
+            Err(format!(
+                "`{text}` is not a host or host:port such as \"sip.example.com\" or \"192.0.2.1:5060\""
+            ))
+        }
+    })
+}
+
+pub(super) fn profile<'de, D: Deserializer<'de>>(from: D) -> Result<Profile, D::Error> {
+    one_of(from, &[("rfc5626", Profile::Rfc5626)])
+}
+
+pub(super) fn store<'de, D: Deserializer<'de>>(from: D) -> Result<Store, D::Error> {
+    one_of(from, &[("memory", Store::Memory)])
+}
+
+pub(super) fn log_format<'de, D: Deserializer<'de>>(from: D) -> Result<LogFormat, D::Error> {
+    one_of(from, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
+}
+
+/// The host in front of an optional port, and that port. An IPv6 address stands in brackets.
+pub(super) fn split_port(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    }
+}
+
+fn text<'de, D: Deserializer<'de>, T>(
+    from: D,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, D::Error> {
+    parse(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+fn one_of<'de, D: Deserializer<'de>, T: Copy>(from: D, known: &[(&str, T)]) -> Result<T, D::Error> {
+    text(from, |text| {
+        known.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
+            let names: Vec<String> = known.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            format!("`{text}` is not among what this version has: {}", names.join(", "))
+        })
+    })
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| format!("`{text}` is not a duration such as \"500ms\", \"120s\" or \"1h\""))
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if duration.subsec_nanos() != 0 {
+        return Err(format!("`{text}` is not in whole seconds, and SIP has no way to say less"));
+    }
+    // RFC 3261 §20.19: the value is at most 2**32-1.
+    if duration.as_secs() > u64::from(u32::MAX) {
+        return Err(format!("`{text}` is more than the 4294967295 seconds that SIP can say"));
+    }
+    Ok(duration)
+}
+
+fn parse_size(text: &str) -> Result<usize, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit: usize = match unit.trim_start() {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => 0,
+    };
+    number
+        .parse::<usize>()
+        .ok()
+        .filter(|_| unit > 0)
+        .and_then(|number| number.checked_mul(unit))
+        .ok_or_else(|| format!("`{text}` is not a size such as \"512B\", \"64KiB\" or \"1MiB\""))
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("`{text}` is not IP:PORT such as \"127.0.0.1:5060\", \"0.0.0.0:5060\" or \"[::1]:5060\"")
+    })
+}
+
+fn parse_domain(text: &str) -> Result<String, String> {
+    if is_host(text) {
+        Ok(text.to_ascii_lowercase())
+    } else if is_host(split_port(text).0) {
+        Err(format!("`{text}` has a port, and a domain has none"))
+    } else {
+        Err(format!("`{text}` is not a domain such as \"example.com\""))
+    }
+}
+
+/// RFC 3261 §25.1: `host` is a host name, an IPv4 address or an IPv6 address in brackets.
+fn is_host(text: &str) -> bool {
+    if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return matches!(inner.parse(), Ok(IpAddr::V6(_)));
+    }
+    let is_label = |label: &str| {
+        let inside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        !label.is_empty() && label.len() <= 63 && label.bytes().all(inside) && !label.starts_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
+}
