@@ -168,7 +168,8 @@ impl Memory {
     }
 
     fn shard(&self, aor: &Aor) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[shard_of(&self.hasher, aor.as_bytes(), self.shards.len())])
+        let shard = self.hasher.hash_one(aor) % self.shards.len() as u64;
+        lock(&self.shards[usize::try_from(shard).expect("less than the number of shards")])
     }
 }
 
@@ -209,10 +210,6 @@ struct Shard {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing here panics half-way through a change; a test that panics elsewhere must not take the store with it.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn shard_of<T: std::hash::Hash + ?Sized>(hasher: &RandomState, key: &T, shards: usize) -> usize {
-    usize::try_from(hasher.hash_one(key) % shards as u64).expect("less than the number of shards")
 }
 
 #[cfg(test)]

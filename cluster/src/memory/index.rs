@@ -1,19 +1,29 @@
 //! Which AORs have a binding on a flow, so that a failed flow costs no search.
+//!
+//! A flow is known by a hash, as it would be half of the index otherwise. Two flows with one hash share their AORs; whoever
+//! asks looks at the bindings anyway.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::hash::RandomState;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
+
+use smallvec::SmallVec;
 
 use crate::binding::{Aor, Binding};
 use crate::flow::Flow;
 
-use super::{lock, shard_of};
+use super::lock;
 
 pub(super) struct Index {
     hasher: RandomState,
-    shards: Box<[Mutex<HashMap<Flow, Aors>>]>,
+    shards: Box<[Mutex<Shard>]>,
 }
+
+type Shard = HashMap<FlowHash, Aors>;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct FlowHash(u64);
 
 /// A UA's flow carries one AOR, a trunk's may carry thousands.
 enum Aors {
@@ -28,9 +38,10 @@ impl Index {
         Self { hasher: RandomState::new(), shards: (0..shards).map(|_| Mutex::default()).collect() }
     }
 
-    /// In no order.
+    /// Those that may have a binding on this flow; all that do are among them. In no order.
     pub(super) fn aors(&self, flow: &Flow) -> Vec<Aor> {
-        match lock(self.shard(flow)).get(flow) {
+        let flow = self.hash(flow);
+        match lock(self.shard(flow)).get(&flow) {
             None => Vec::new(),
             Some(Aors::One(aor)) => vec![aor.clone()],
             Some(Aors::Many(aors)) => aors.iter().cloned().collect(),
@@ -39,18 +50,21 @@ impl Index {
 
     /// An AOR had these bindings and now has those. A refresh over the same flow touches nothing.
     pub(super) fn moved(&self, aor: &Aor, from: &[Arc<Binding>], to: &[Arc<Binding>]) {
-        let among =
-            |flow: &Flow, bindings: &[Arc<Binding>]| bindings.iter().any(|binding| binding.flow == *flow);
-        for binding in to.iter().filter(|binding| !among(&binding.flow, from)) {
-            self.add(binding.flow, aor);
+        if let ([from], [to]) = (from, to)
+            && from.flow == to.flow
+        {
+            return;
         }
-        for binding in from.iter().filter(|binding| !among(&binding.flow, to)) {
-            self.remove(&binding.flow, aor);
-        }
+        let flows = |bindings: &[Arc<Binding>]| -> SmallVec<[FlowHash; 4]> {
+            bindings.iter().map(|binding| self.hash(&binding.flow)).collect()
+        };
+        let (from, to) = (flows(from), flows(to));
+        to.iter().filter(|flow| !from.contains(flow)).for_each(|flow| self.add(*flow, aor));
+        from.iter().filter(|flow| !to.contains(flow)).for_each(|flow| self.remove(*flow, aor));
     }
 
-    fn add(&self, flow: Flow, aor: &Aor) {
-        match lock(self.shard(&flow)).entry(flow) {
+    fn add(&self, flow: FlowHash, aor: &Aor) {
+        match lock(self.shard(flow)).entry(flow) {
             Entry::Vacant(vacant) => {
                 vacant.insert(Aors::One(aor.clone()));
             }
@@ -67,9 +81,9 @@ impl Index {
         }
     }
 
-    fn remove(&self, flow: &Flow, aor: &Aor) {
-        let mut flows = lock(self.shard(flow));
-        let is_last = match flows.get_mut(flow) {
+    fn remove(&self, flow: FlowHash, aor: &Aor) {
+        let mut shard = lock(self.shard(flow));
+        let is_last = match shard.get_mut(&flow) {
             None => false,
             Some(Aors::One(one)) => one == aor,
             Some(Aors::Many(many)) => {
@@ -78,10 +92,10 @@ impl Index {
             }
         };
         if is_last {
-            flows.remove(flow);
-            if flows.capacity() / 4 > flows.len() + 16 {
-                let keep = flows.len() * 2;
-                flows.shrink_to(keep);
+            shard.remove(&flow);
+            if shard.capacity() / 4 > shard.len() + 16 {
+                let keep = shard.len() * 2;
+                shard.shrink_to(keep);
             }
         }
     }
@@ -91,7 +105,12 @@ impl Index {
         self.shards.iter().map(|shard| lock(shard).len()).sum()
     }
 
-    fn shard(&self, flow: &Flow) -> &Mutex<HashMap<Flow, Aors>> {
-        &self.shards[shard_of(&self.hasher, flow, self.shards.len())]
+    fn hash(&self, flow: &Flow) -> FlowHash {
+        FlowHash(self.hasher.hash_one(flow))
+    }
+
+    fn shard(&self, flow: FlowHash) -> &Mutex<Shard> {
+        let shard = flow.0 % self.shards.len() as u64;
+        &self.shards[usize::try_from(shard).expect("less than the number of shards")]
     }
 }
