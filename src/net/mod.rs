@@ -1,1 +1,7 @@
-//! net
+//! Sockets: opening listeners, who is let in, the bounded writer, and what ICMP says of a UDP peer.
+
+pub mod admission;
+pub mod descriptors;
+pub mod icmp;
+pub mod listen;
+pub mod writer;

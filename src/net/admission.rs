@@ -1,0 +1,105 @@
+//! Who is let in: connections at once, in all and from one address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Why a connection is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// `limits.max_connections` are open.
+    #[error("limits.max_connections are open")]
+    Total,
+    /// `limits.max_connections_per_address` are open from this address.
+    #[error("limits.max_connections_per_address are open from this address")]
+    Address,
+}
+
+/// Counts the node's connections against its limits.
+#[derive(Debug)]
+pub struct Admission {
+    max_total: usize,
+    max_per_address: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    total: usize,
+    per_address: HashMap<IpAddr, usize>,
+}
+
+/// The right to be connected: dropping it makes room for another.
+#[derive(Debug)]
+pub struct Permit {
+    admission: Arc<Admission>,
+    address: IpAddr,
+}
+
+impl Admission {
+    /// Limits in connections at once.
+    pub fn new(max_total: usize, max_per_address: usize) -> Arc<Self> {
+        Arc::new(Self { max_total, max_per_address, open: Mutex::default() })
+    }
+
+    /// Lets a connection from `address` in, unless a limit is reached.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Permit, Refusal> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.total >= self.max_total {
+            return Err(Refusal::Total);
+        }
+        let from_address = open.per_address.entry(address).or_default();
+        if *from_address >= self.max_per_address {
+            return Err(Refusal::Address);
+        }
+        *from_address += 1;
+        open.total += 1;
+        Ok(Permit { admission: Arc::clone(self), address })
+    }
+
+    /// Connections that are open now.
+    pub fn total(&self) -> usize {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).total
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut open = self.admission.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.total -= 1;
+        if let Some(count) = open.per_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                open.per_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
+
+    #[test]
+    fn one_address_cannot_take_what_is_meant_for_all() {
+        let admission = Admission::new(3, 2);
+        let first = admission.admit(HERE).unwrap();
+        let _second = admission.admit(HERE).unwrap();
+        assert_eq!(admission.admit(HERE).unwrap_err(), Refusal::Address);
+        let _third = admission.admit(THERE).unwrap();
+        assert_eq!(admission.admit(THERE).unwrap_err(), Refusal::Total);
+        drop(first);
+        assert_eq!(admission.total(), 2);
+        assert!(admission.admit(HERE).is_ok());
+    }
+
+    #[test]
+    fn an_address_without_connections_is_forgotten() {
+        let admission = Admission::new(10, 10);
+        drop(admission.admit(HERE).unwrap());
+        assert!(admission.open.lock().unwrap().per_address.is_empty());
+    }
+}
