@@ -1,5 +1,6 @@
 //! Sockets: opening listeners, who is let in, the bounded writer, and what ICMP says of a UDP peer.
 
+pub mod admin;
 pub mod admission;
 pub mod descriptors;
 pub mod icmp;

@@ -1,0 +1,148 @@
+//! The counters of a node: what operators watch and tests assert.
+//!
+//! An increment is one atomic add to a place known beforehand: families are arrays indexed by an enum, so that nothing is
+//! hashed, looked up or locked where messages pass. The text is made when somebody asks ([`Metrics::render`]).
+//!
+//! - `family`: a metric with one label, as an array
+//! - `label`: the labels' values: why a flow was closed, why something was refused
+
+mod family;
+mod label;
+
+use std::sync::atomic::AtomicI64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::sip::{Method, Transport};
+
+pub use family::{Counters, Gauges, Label};
+pub use label::{FlowClosed, Refused, Status, TransactionKind};
+
+/// Every counter of a node, shared by its workers.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Connections that are up.
+    pub connections: Gauges<Transport>,
+    /// Connections that were accepted.
+    pub accepted: Counters<Transport>,
+    /// Flows that ended, and why.
+    pub flows_closed: Counters<FlowClosed>,
+    /// What was not taken, and why.
+    pub refused: Counters<Refused>,
+    /// Requests that came in, each retransmission too.
+    pub requests: Counters<Method>,
+    /// Responses that went out, this node's own and forwarded ones.
+    pub responses: Counters<Status>,
+    /// Pings that were answered: CRLFCRLF over streams, STUN over UDP.
+    pub pings: Counters<Transport>,
+    /// Bindings that are live.
+    pub bindings: Gauge<i64, AtomicI64>,
+    /// AORs that are known.
+    pub aors: Gauge<i64, AtomicI64>,
+    /// Transactions that are open.
+    pub transactions: Gauges<TransactionKind>,
+    /// Messages that were sent again over UDP because no answer came.
+    pub retransmissions: Counter,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("flowhold");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program that runs", build);
+        Metrics {
+            connections: add(&mut registry, "connections", "Connections that are up"),
+            accepted: add(&mut registry, "connections_accepted", "Connections that were accepted"),
+            flows_closed: add(&mut registry, "flows_closed", "Flows that ended, by reason"),
+            refused: add(&mut registry, "refused", "What was not taken, by reason"),
+            requests: add(&mut registry, "requests", "Requests that came in"),
+            responses: add(&mut registry, "responses", "Responses that went out"),
+            pings: add(&mut registry, "pings", "Pings that were answered"),
+            bindings: add(&mut registry, "bindings", "Bindings that are live"),
+            aors: add(&mut registry, "aors", "Addresses-of-record that are known"),
+            transactions: add(&mut registry, "transactions", "Transactions that are open"),
+            retransmissions: add(&mut registry, "retransmissions", "Messages that were sent again over UDP"),
+            registry,
+        }
+    }
+
+    /// All of them in the OpenMetrics text format, as [`CONTENT_TYPE`] says.
+    pub fn render(&self) -> String {
+        let mut text = String::with_capacity(8 * 1024);
+        encode(&mut text, &self.registry).expect("writing to a String does not fail");
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics::new()
+    }
+}
+
+/// The media type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Registers a metric and hands out the other handle on it.
+fn add<M>(registry: &mut Registry, name: &str, help: &str) -> M
+where
+    M: Default + Clone + prometheus_client::registry::Metric,
+{
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_increment_shows_under_its_label_and_nowhere_else() {
+        let metrics = Metrics::new();
+        metrics.flows_closed.inc(FlowClosed::FlowTimer);
+        metrics.flows_closed.inc(FlowClosed::FlowTimer);
+        metrics.requests.inc(Method::Register);
+        metrics.connections.inc(Transport::Tcp);
+        let text = metrics.render();
+        for line in [
+            "flowhold_flows_closed_total{reason=\"flow_timer\"} 2",
+            "flowhold_flows_closed_total{reason=\"peer_closed\"} 0",
+            "flowhold_requests_total{method=\"REGISTER\"} 1",
+            "flowhold_connections{transport=\"tcp\"} 1",
+            "flowhold_build_info{version=\"0.1.0\"} 1",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "no line {line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_status_that_never_was_is_not_shown() {
+        let metrics = Metrics::new();
+        metrics.responses.inc(Status(200));
+        metrics.responses.inc(Status(999));
+        let text = metrics.render();
+        assert!(text.contains("flowhold_responses_total{status=\"200\"} 1"), "{text}");
+        assert!(!text.contains("status=\"404\""), "{text}");
+        assert_eq!(metrics.responses.get(Status(999)), 1);
+    }
+
+    #[test]
+    fn a_gauge_returns_to_zero() {
+        let metrics = Metrics::new();
+        metrics.transactions.inc(TransactionKind::InviteServer);
+        metrics.transactions.dec(TransactionKind::InviteServer);
+        assert_eq!(metrics.transactions.get(TransactionKind::InviteServer), 0);
+    }
+
+    #[test]
+    fn the_text_ends_as_openmetrics_does() {
+        assert!(Metrics::new().render().ends_with("# EOF\n"));
+    }
+}

@@ -1,0 +1,172 @@
+//! HTTP for operators: `GET /metrics` and `GET /healthz`, and nothing else.
+//!
+//! It shares the process with flows, so it is bounded: a few connections at a time, a short time for each request's head
+//! and for the whole of each connection, no request body.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::{debug, warn};
+
+use crate::metrics;
+
+/// Connections at a time; the next one waits to be accepted.
+const MAX_CONNECTIONS: usize = 32;
+/// How long a request's head may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may last, reused or not, so that idle ones do not keep others out.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long to wait when accepting fails, as it does when descriptors have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Serves `listener` until the future is dropped. `render` makes the text of `/metrics`, at each request anew.
+pub async fn serve<R>(listener: TcpListener, render: R)
+where
+    R: Fn() -> String + Clone + Send + Sync + 'static,
+{
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(serve_connection(stream, render.clone(), place));
+            }
+            Err(error) => {
+                warn!(%error, "the admin listener cannot accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve_connection<R>(stream: TcpStream, render: R, _place: OwnedSemaphorePermit)
+where
+    R: Fn() -> String + Clone + Send + Sync + 'static,
+{
+    let service = service_fn(move |request| {
+        let response = answer(&request, &render);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(16 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
+        debug!(%error, "an admin connection failed");
+    }
+}
+
+fn answer(request: &Request<Incoming>, render: &impl Fn() -> String) -> Response<Full<Bytes>> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match request.uri().path() {
+        "/metrics" => {
+            let mut response = text(StatusCode::OK, render());
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+            response
+        }
+        "/healthz" => text(StatusCode::OK, "ok\n"),
+        _ => text(StatusCode::NOT_FOUND, "there is /metrics and /healthz\n"),
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn started() -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, || "flowhold_bindings 7\n# EOF\n".to_owned()));
+        address
+    }
+
+    async fn exchange(address: std::net::SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn get(path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        exchange(started().await, &request).await
+    }
+
+    #[tokio::test]
+    async fn metrics_are_rendered_at_each_request() {
+        let answer = get("/metrics").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"), "{answer}");
+        assert!(answer.ends_with("flowhold_bindings 7\n# EOF\n"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn health_is_ok_and_the_rest_is_not_found() {
+        assert!(get("/healthz").await.ends_with("\r\n\r\nok\n"));
+        assert!(get("/").await.starts_with("HTTP/1.1 404 "));
+    }
+
+    #[tokio::test]
+    async fn nothing_but_reading_is_allowed() {
+        let answer = exchange(
+            started().await,
+            "POST /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        )
+        .await;
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_end_closes_the_connection() {
+        let begun = tokio::time::Instant::now();
+        let answer = exchange(started().await, "GET /metrics HTTP/1.1\r\n").await;
+        assert!(!answer.contains("200"), "{answer}");
+        assert!(begun.elapsed() <= HEAD_TIMEOUT + Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn one_connection_too_many_waits_for_a_place() {
+        let address = started().await;
+        let mut idle = Vec::new();
+        for _ in 0..MAX_CONNECTIONS {
+            // Each is known to be served before the next comes.
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            assert_ne!(stream.read(&mut [0; 512]).await.unwrap(), 0);
+            idle.push(stream);
+        }
+        let request = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let mut waiting = tokio::spawn(exchange(address, request));
+        assert!(tokio::time::timeout(Duration::from_millis(100), &mut waiting).await.is_err());
+        idle.pop();
+        assert!(waiting.await.unwrap().ends_with("ok\n"));
+    }
+}
