@@ -1,7 +1,9 @@
 //! The protocol's rules as state machines: input and `now` in, actions out. No I/O, no clock, no randomness of their
 //! own, so that all of them run in virtual time.
 
+pub mod forking;
 pub mod keepalive;
+pub mod proxy;
 pub mod served;
 mod source;
 pub mod transaction;

@@ -1,0 +1,64 @@
+//! A CANCEL comes in, and CANCELs go out: RFC 3261 §9, §16.10.
+
+use std::time::Instant;
+
+use super::context::{Cancel, Client};
+use super::keys::Kind;
+use super::request::Incoming;
+use super::validation::Refusal;
+use super::{Action, Event, Proxy};
+use crate::proto::transaction::NonInviteClient;
+
+impl Proxy {
+    /// A CANCEL that is no retransmission. It has a server transaction of its own and no response context.
+    pub(super) fn cancel(&mut self, now: Instant, incoming: Incoming, out: &mut Vec<Action>) {
+        // RFC 3261 §9.2: what it cancels has everything in common with it but the method.
+        let invite = self.like(incoming.likeness, Kind::InviteOrAck);
+        let found = invite.or_else(|| self.like(incoming.likeness, Kind::Other));
+        let own = self.take_in(now, incoming);
+        if found.is_some() {
+            self.answer(now, own, 200, "OK", &[], out);
+        } else {
+            let refusal = Refusal::new(481, "Call/Transaction Does Not Exist", Event::NothingToCancel);
+            self.refuse(now, own, &refusal, out);
+        }
+        self.settle(own);
+        // RFC 3261 §9.2: it has an effect on an INVITE only, and only before the final response.
+        let Some(slot) = invite.filter(|slot| !self.contexts[*slot as usize].is_answered()) else { return };
+        self.contexts[slot as usize].forking.close();
+        self.cancel_branches(now, slot, out);
+        if self.contexts[slot as usize].awaits.take().is_some() {
+            // No branch is out whose 487 could be waited for.
+            self.answer(now, slot, 487, "Request Terminated", &[], out);
+        }
+        self.settle(slot);
+    }
+
+    /// Cancels all branches of an INVITE that are pending: now, or as soon as their provisional response comes.
+    pub(super) fn cancel_branches(&mut self, now: Instant, slot: u32, out: &mut Vec<Action>) {
+        let context = &mut self.contexts[slot as usize];
+        context.unwanted = true;
+        for index in 0..context.branches.len() {
+            self.cancel_branch(now, slot, index, out);
+        }
+    }
+
+    /// Sends a CANCEL on a branch if it may have one.
+    pub(super) fn cancel_branch(&mut self, now: Instant, slot: u32, index: usize, out: &mut Vec<Action>) {
+        let context = &self.contexts[slot as usize];
+        let branch = &context.branches[index];
+        // RFC 3261 §9.1: only an INVITE is cancelled, and not before a provisional response.
+        let Client::Invite(client) = &branch.client else { return };
+        let (Some(request), true) = (&context.request, client.may_cancel()) else { return };
+        let wire = self.hop_request(request, branch, "CANCEL", None);
+        let timers = &self.settings.timers;
+        let branch = &mut self.contexts[slot as usize].branches[index];
+        let reliable = branch.transport.is_reliable();
+        if let Client::Invite(client) = &mut branch.client {
+            client.cancelled(now, timers);
+        }
+        let client = NonInviteClient::new(now, reliable, timers);
+        branch.cancel = Some(Box::new(Cancel { client, sent: (!reliable).then(|| wire.clone()) }));
+        out.push(branch.send(wire, None));
+    }
+}

@@ -1,0 +1,166 @@
+//! The location service has answered: the request goes out. RFC 3261 §§16.5 and 16.6.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use flowhold_cluster::binding::Binding;
+use flowhold_cluster::flow;
+use flowhold_cluster::location::{Bindings, Known, Unavailable};
+
+use super::context::{Branch, Client, Server};
+use super::validation::Refusal;
+use super::{Action, BranchId, ContextId, Event, Proxy};
+use crate::proto::forking::Forking;
+use crate::proto::transaction::{InviteClient, NonInviteClient};
+use crate::sip::{Edit, Transport};
+
+impl Proxy {
+    /// The location service's answer to a [`Action::Lookup`]. One that comes too late is ignored.
+    pub fn found(
+        &mut self,
+        now: Instant,
+        context: ContextId,
+        known: Result<Known, Unavailable>,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(slot) = self.slot_of(context) else { return };
+        let context = &mut self.contexts[slot as usize];
+        if context.awaits.take().is_none() {
+            return;
+        }
+        let secure = context.onward.secure;
+        let refusal = match known {
+            Ok(Known::Yes(bindings)) => {
+                context.forking = Forking::new(targets(bindings, secure));
+                if self.try_next(now, slot, out) {
+                    return self.settle(slot);
+                }
+                // RFC 3261 §16.5: an AOR with nobody to reach.
+                Refusal::new(480, "Temporarily Unavailable", Event::NoBinding)
+            }
+            // RFC 3261 §16.5: an AOR that does not exist.
+            Ok(Known::No) => Refusal::new(404, "Not Found", Event::NotFound),
+            Err(Unavailable { retry_after }) => {
+                let field = retry_after.as_secs().max(1).to_string().into_bytes();
+                Refusal {
+                    field: Some((crate::sip::Name::RetryAfter, field)),
+                    ..self.unavailable(Event::Unavailable)
+                }
+            }
+        };
+        self.refuse(now, slot, &refusal, out);
+        self.settle(slot);
+    }
+
+    /// Sends the request to the next target that waits; `false` when none does.
+    pub(super) fn try_next(&mut self, now: Instant, slot: u32, out: &mut Vec<Action>) -> bool {
+        let Some(target) = self.contexts[slot as usize].forking.next() else { return false };
+        self.forward(now, slot, target, out);
+        true
+    }
+
+    fn forward(&mut self, now: Instant, slot: u32, target: Arc<Binding>, out: &mut Vec<Action>) {
+        let context = &self.contexts[slot as usize];
+        let Some(request) = &context.request else { return };
+        let transport = transport_of(target.transport);
+        let index = u8::try_from(context.branches.len()).unwrap_or(u8::MAX);
+        let id = BranchId { context: self.id_of(slot), index };
+        let text = self.keys.branch(self.settings.worker, id, context.onward.loop_hash);
+
+        let mut edit = Edit::new(request);
+        // RFC 3261 §16.6 step 2: the Request-URI is the target's, which for a binding is its Contact (§16.5).
+        edit.request_uri(&target.contact);
+        // RFC 3261 §18.2.1: where the request came from is written into the Via of the one who sent it.
+        edit.note_source(context.from.ip(), context.from.port());
+        // RFC 3261 §16.6 step 8
+        edit.push_via(&self.via(transport, &text));
+        // RFC 3261 §16.6 step 3
+        edit.max_forwards(context.onward.max_forwards);
+        for _ in 0..context.onward.own_routes {
+            edit.pop_route();
+        }
+        // RFC 3327 §5.3: the binding's Path is the way to the UA.
+        if !target.path.is_empty() {
+            edit.push_route(&target.path);
+        }
+        // RFC 3261 §16.6 step 9, §20.14
+        if transport.is_reliable() {
+            edit.ensure_content_length();
+        }
+        let wire = edit.finish();
+
+        let reliable = transport.is_reliable();
+        let timers = &self.settings.timers;
+        let (client, timer_c) = match context.server {
+            // RFC 3261 §16.6 step 11
+            Server::Invite(_) => {
+                (Client::Invite(InviteClient::new(now, reliable, timers)), Some(now + self.settings.timer_c))
+            }
+            Server::NonInvite(_) => (Client::NonInvite(NonInviteClient::new(now, reliable, timers)), None),
+            Server::Ack => {
+                // RFC 3261 §16.11: without a transaction; if it is lost, the UAS repeats its 2xx.
+                out.push(Action::Send { to: target.flow, transport, wire, branch: None });
+                return;
+            }
+        };
+        let sent = (!reliable).then(|| wire.clone());
+        self.outstanding.add(target.flow, id);
+        let branch = Branch { client, target, transport, text, sent, timer_c, cancel: None };
+        out.push(branch.send(wire, Some(id)));
+        self.contexts[slot as usize].branches.push(branch);
+    }
+
+    /// Reports that a request could not be queued for its flow: the `branch` of its [`Action::Send`].
+    pub fn undeliverable(&mut self, now: Instant, branch: BranchId, out: &mut Vec<Action>) {
+        // RFC 3261 §16.9: as if the answer were 503.
+        self.branch_failed(now, branch, 503, "Service Unavailable", Event::Undeliverable, out);
+    }
+
+    /// Reports that a flow is gone: every branch that is out on it ends.
+    ///
+    /// Nothing happens to requests that came in on it: RFC 6026 §7.1 keeps their transactions, RFC 3261 §16.9 their
+    /// branches; their responses have nowhere to go.
+    pub fn flow_failed(&mut self, now: Instant, flow: flow::Flow, out: &mut Vec<Action>) {
+        for branch in self.outstanding.take(&flow) {
+            self.branch_failed(now, branch, 480, "Temporarily Unavailable", Event::FlowFailed, out);
+        }
+    }
+
+    fn branch_failed(
+        &mut self,
+        now: Instant,
+        id: BranchId,
+        status: u16,
+        reason: &'static str,
+        event: Event,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(slot) = self.slot_of(id.context) else { return };
+        let index = usize::from(id.index);
+        let Some(branch) = self.contexts[slot as usize].branches.get_mut(index) else { return };
+        if !branch.is_pending() {
+            return;
+        }
+        branch.fail();
+        let flow = branch.target.flow;
+        out.push(Action::Note { event, flow });
+        self.branch_ended_without_response(now, slot, index, status, reason, out);
+        self.settle(slot);
+    }
+}
+
+/// RFC 3261 §16.5, RFC 5626 §7: whom a request is sent to, in order. For now that is one: the newest binding.
+fn targets(bindings: Bindings, secure: bool) -> impl Iterator<Item = Arc<Binding>> {
+    // RFC 3261 §26.2.2: a request for a sips URI goes over TLS or not at all.
+    bindings.into_iter().filter(move |binding| !secure || transport_of(binding.transport).is_secure()).take(1)
+}
+
+fn transport_of(transport: flow::Transport) -> Transport {
+    match transport {
+        flow::Transport::Udp => Transport::Udp,
+        flow::Transport::Tcp => Transport::Tcp,
+        flow::Transport::Tls => Transport::Tls,
+        flow::Transport::Ws => Transport::Ws,
+        flow::Transport::Wss => Transport::Wss,
+    }
+}

@@ -1,0 +1,269 @@
+//! The stateful proxy: RFC 3261 §16 on top of the transactions of §17, with RFC 6026, RFC 4320 and RFC 5393.
+//!
+//! No socket, no clock, no location service: a message or an answer comes in with the time, [`Action`]s come out. Whoever
+//! owns a [`Proxy`] asks it for its [`Proxy::deadline`] and calls [`Proxy::expire`] then.
+//!
+//! ```text
+//!   request ──> checks (§16.3) ──> routes (§16.4) ──> Lookup ──found──> branch out (§16.6)
+//!                  │ refused          │ not ours        │ 404, 480, 503     │
+//!                  v                  v                 v                   v
+//!               response <────────────────────────── best response (§16.7) <── response, timer, flow failed
+//! ```
+//!
+//! | concept | file |
+//! | --- | --- |
+//! | checks and routes of a request, what is refused and why | `request.rs`, `validation.rs` |
+//! | a branch: the request as it leaves, its CANCEL and its ACK | `forward.rs`, `hop.rs` |
+//! | responses, those that come and those of our own | `response.rs`, `answer.rs` |
+//! | CANCEL and ACK as they come | `cancel.rs`, `ack.rs` |
+//! | timers, and flows that fail | `expire.rs` |
+//! | a request in hand and how all of it is found again | `context.rs`, `keys.rs`, `outstanding.rs`, `deadlines.rs` |
+
+mod ack;
+mod answer;
+mod cancel;
+mod context;
+mod deadlines;
+mod expire;
+mod forward;
+mod hop;
+mod keys;
+mod outstanding;
+mod request;
+mod response;
+mod settings;
+mod validation;
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use flowhold_cluster::binding::Aor;
+use flowhold_cluster::flow::Flow;
+use slab::Slab;
+
+pub use context::{BranchId, ContextId};
+pub use settings::{SentBy, Settings};
+
+use super::Source;
+use crate::sip::{Fault, Transport, Wire};
+use context::{Client, Context, Server};
+use deadlines::Deadlines;
+use keys::{AsItIs, Keys, Kind, Likeness};
+use outstanding::Outstanding;
+
+/// What the proxy wants done.
+#[expect(clippy::large_enum_variant, reason = "nearly every action is a message to send")]
+#[derive(Debug)]
+pub enum Action {
+    /// Send a message.
+    Send {
+        /// The flow it goes out on.
+        to: Flow,
+        /// What that flow runs over.
+        transport: Transport,
+        /// The message.
+        wire: Wire,
+        /// Set where the message is a request that goes out for the first time: if it cannot be queued, tell
+        /// [`Proxy::undeliverable`]. Without it nothing is to be done about a message that cannot be sent.
+        branch: Option<BranchId>,
+    },
+    /// Ask the location service, and hand its answer to [`Proxy::found`].
+    Lookup {
+        /// For which request.
+        context: ContextId,
+        /// Which AOR.
+        aor: Aor,
+    },
+    /// Something to count and perhaps to log.
+    Note {
+        /// What happened.
+        event: Event,
+        /// The flow of the peer that it is about.
+        flow: Flow,
+    },
+}
+
+/// What is counted and logged.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Event {
+    /// A request without a Via that can be read: dropped, because no response would find its way.
+    Unanswerable,
+    /// A request answered with the fault's status, or a response dropped for it.
+    Malformed(Fault),
+    /// 416
+    UnsupportedScheme,
+    /// 483
+    TooManyHops,
+    /// 482: the request was here before and nothing about it has changed.
+    Loop,
+    /// 482: the request reached this node on two ways (RFC 3261 §8.2.2.2).
+    Merged,
+    /// 400: a branch that is another request's (RFC 3261 §8.1.1.7).
+    BranchReused,
+    /// 420
+    BadExtension,
+    /// 403: neither the Request-URI nor the Route leads to anything of ours.
+    NotOurs,
+    /// 405 or 501: this node itself was asked for something that it does not do.
+    NotServed,
+    /// 404
+    NotFound,
+    /// 480: the AOR has no binding that may be used.
+    NoBinding,
+    /// 503: `max_transactions` requests are in hand.
+    Overload,
+    /// 503: the location service did not answer.
+    Unavailable,
+    /// 481: a CANCEL that cancels nothing.
+    NothingToCancel,
+    /// An ACK that belongs to nothing here and leads to nothing of ours: dropped.
+    StrayAck,
+    /// A response whose topmost Via is not ours: dropped.
+    StrayResponse,
+    /// A response to a request of ours whose transaction is over: dropped (RFC 6026 §7.3).
+    LateResponse,
+    /// A response that came on another flow than its request went: dropped.
+    ResponseOnOtherFlow,
+    /// A branch ended because its flow did.
+    FlowFailed,
+    /// A branch ended because its request could not be queued.
+    Undeliverable,
+    /// A branch ended because nobody answered in time.
+    TimedOut,
+    /// An INVITE ran into Timer C.
+    TimerC,
+    /// A final response to an INVITE was never acknowledged (Timer H).
+    NoAck,
+}
+
+/// How many transactions are alive. All zero when the proxy is idle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Requests in hand, ACKs included; this is what `max_transactions` limits.
+    pub contexts: usize,
+    /// INVITEs that came in.
+    pub invite_server: usize,
+    /// Other requests that came in.
+    pub non_invite_server: usize,
+    /// INVITEs that went out.
+    pub invite_client: usize,
+    /// Other requests that went out, CANCELs of our own included.
+    pub non_invite_client: usize,
+}
+
+/// The proxy of one worker.
+#[derive(Debug)]
+pub struct Proxy {
+    settings: Settings,
+    keys: Keys,
+    contexts: Slab<Context>,
+    generation: u32,
+    by_likeness: HashMap<u128, u32, AsItIs>,
+    /// RFC 3261 §8.2.2.2: requests that this node answers itself.
+    served_here: HashMap<u64, u32, AsItIs>,
+    outstanding: Outstanding,
+    deadlines: Deadlines,
+}
+
+impl Proxy {
+    /// `seed` has to be unpredictable: branches and tags are made from it.
+    pub fn new(settings: Settings, seed: u128) -> Proxy {
+        let keys = Keys::new(seed);
+        Proxy {
+            settings,
+            keys,
+            contexts: Slab::new(),
+            generation: 0,
+            by_likeness: HashMap::default(),
+            served_here: HashMap::default(),
+            outstanding: Outstanding::new(keys),
+            deadlines: Deadlines::default(),
+        }
+    }
+
+    /// Which worker's proxy put this branch into a Via, if one of this node's did: the response may come to another worker.
+    pub fn worker_of_branch(branch: &[u8]) -> Option<u16> {
+        keys::worker_of(branch)
+    }
+
+    /// When [`Proxy::expire`] has to be called; at once if it is in the past.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| at)
+    }
+
+    /// Live transactions by kind. Goes through all of them.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts { contexts: self.contexts.len(), ..Counts::default() };
+        for (_, context) in &self.contexts {
+            match &context.server {
+                Server::Invite(server) => counts.invite_server += usize::from(!server.is_terminated()),
+                Server::NonInvite(server) => counts.non_invite_server += usize::from(!server.is_terminated()),
+                Server::Ack => {}
+            }
+            for branch in &context.branches {
+                match &branch.client {
+                    Client::Invite(client) => counts.invite_client += usize::from(!client.is_terminated()),
+                    Client::NonInvite(client) => {
+                        counts.non_invite_client += usize::from(!client.is_terminated());
+                    }
+                }
+                let cancel = branch.cancel.as_ref().is_some_and(|cancel| !cancel.client.is_terminated());
+                counts.non_invite_client += usize::from(cancel);
+            }
+        }
+        counts
+    }
+
+    /// Puts a new request into the slab; everything but an ACK is found again by its likeness.
+    fn insert(&mut self, mut context: Context) -> u32 {
+        self.generation = self.generation.wrapping_add(1);
+        context.generation = self.generation;
+        let key = (!matches!(context.server, Server::Ack)).then(|| context.key());
+        let slot = u32::try_from(self.contexts.insert(context)).expect("max_transactions is far below 2^32");
+        if let Some(key) = key {
+            self.by_likeness.insert(key, slot);
+        }
+        slot
+    }
+
+    /// Every event ends here: a context that is over goes without a trace, any other is asked for its next deadline.
+    fn settle(&mut self, slot: u32) {
+        let context = &mut self.contexts[slot as usize];
+        if !context.is_over() {
+            if context.is_answered() && !context.branches.iter().any(context::Branch::is_pending) {
+                context.request = None;
+            }
+            let deadline = context.deadline();
+            debug_assert!(deadline.is_some(), "nothing would ever end {context:?}");
+            self.deadlines.set(slot, deadline);
+            return;
+        }
+        let context = self.contexts.remove(slot as usize);
+        self.deadlines.set(slot, None);
+        if !matches!(context.server, Server::Ack) {
+            self.by_likeness.remove(&context.key());
+        }
+        if let Some(merge) = context.merge {
+            self.served_here.remove(&merge);
+        }
+    }
+
+    /// The slot of a context that is still alive.
+    fn slot_of(&self, id: ContextId) -> Option<u32> {
+        let context = self.contexts.get(id.slot as usize)?;
+        (context.generation == id.generation).then_some(id.slot)
+    }
+
+    fn id_of(&self, slot: u32) -> ContextId {
+        ContextId { slot, generation: self.contexts[slot as usize].generation }
+    }
+
+    /// The server transaction of that kind, if there is one.
+    fn like(&self, likeness: Likeness, kind: Kind) -> Option<u32> {
+        self.by_likeness.get(&likeness.of(kind)).copied()
+    }
+}
+
+fn note(out: &mut Vec<Action>, event: Event, from: Source) {
+    out.push(Action::Note { event, flow: from.flow });
+}

@@ -1,0 +1,78 @@
+//! What a proxy is told about its node.
+
+use std::time::Duration;
+
+use crate::proto::transaction::Timers;
+use crate::sip::Transport;
+
+/// What a proxy is told about its node.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Domains whose AORs are here, in lower case.
+    pub domains: Vec<Box<[u8]>>,
+    /// Hosts (addresses and names, in lower case, IPv6 in brackets) and ports at which this node is reached.
+    pub hosts: Vec<(Box<[u8]>, u16)>,
+    /// `host:port` for our Via, one for each transport that is served.
+    pub sent_by: SentBy,
+    /// T1, T2 and T4; T1 and T2 above zero.
+    pub timers: Timers,
+    /// RFC 3261 §16.6 step 11: how long an INVITE may go without a new provisional response; over three minutes.
+    pub timer_c: Duration,
+    /// How many requests may be in hand at a time; more are answered 503.
+    pub max_transactions: usize,
+    /// What the Retry-After of a 503 of ours says, in whole seconds.
+    pub retry_after: Duration,
+    /// Which worker's proxy this is.
+    pub worker: u16,
+    /// The Server field of responses of ours; empty: none.
+    pub server: Box<[u8]>,
+}
+
+/// `host:port` for our Via by transport.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "each field is the transport of its name")]
+pub struct SentBy {
+    pub udp: Box<[u8]>,
+    pub tcp: Box<[u8]>,
+    pub tls: Box<[u8]>,
+    pub ws: Box<[u8]>,
+    pub wss: Box<[u8]>,
+}
+
+impl SentBy {
+    /// The value for a transport; empty when it is not served.
+    pub fn of(&self, transport: Transport) -> &[u8] {
+        match transport {
+            Transport::Udp => &self.udp,
+            Transport::Tcp => &self.tcp,
+            Transport::Tls => &self.tls,
+            Transport::Ws => &self.ws,
+            Transport::Wss => &self.wss,
+        }
+    }
+
+    /// Whether a Via with this sent-by was put there by us.
+    pub fn contains(&self, sent_by: &[u8]) -> bool {
+        [&self.udp, &self.tcp, &self.tls, &self.ws, &self.wss]
+            .into_iter()
+            .any(|ours| !ours.is_empty() && ours.eq_ignore_ascii_case(sent_by))
+    }
+}
+
+impl Settings {
+    /// Whether a URI with this host and port means this node: one of its addresses, or one of its domains without a port
+    /// or with a port of ours.
+    pub fn is_us(&self, host: &[u8], port: Option<u16>, default_port: u16) -> bool {
+        let at = port.unwrap_or(default_port);
+        self.hosts.iter().any(|(ours, ours_at)| *ours_at == at && ours.eq_ignore_ascii_case(host))
+            || (self.is_domain(host) && port.is_none_or(|port| self.is_port(port)))
+    }
+
+    fn is_domain(&self, host: &[u8]) -> bool {
+        self.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host))
+    }
+
+    fn is_port(&self, port: u16) -> bool {
+        matches!(port, 5060 | 5061) || self.hosts.iter().any(|(_, ours)| *ours == port)
+    }
+}
