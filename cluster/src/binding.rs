@@ -164,6 +164,9 @@ pub struct Binding {
     pub flow: Flow,
     /// What that flow runs over.
     pub transport: Transport,
+    /// RFC 5626 §6: the UA itself is at the other end of the flow, so the binding is reached over it and ends with it. If
+    /// not, a proxy is, and the binding is reached by its Path or Contact, whatever becomes of the proxy's connection.
+    pub direct: bool,
     /// Whether outbound processing was applied (RFC 5626 §6).
     pub outbound: bool,
     /// What the UA calls itself; empty: it does not say.
@@ -176,9 +179,9 @@ impl Binding {
         self.expires_at > now
     }
 
-    /// Whether it names this flow of this run of a node.
+    /// Whether it is reached over this flow of this run of a node, and so ends with it.
     pub fn is_on(&self, holder: &NodeRun, flow: &Flow) -> bool {
-        self.flow == *flow && self.holder == *holder
+        self.direct && self.flow == *flow && self.holder == *holder
     }
 }
 

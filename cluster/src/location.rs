@@ -114,8 +114,8 @@ pub trait Location: Send + Sync + 'static {
     /// The live bindings of an AOR.
     fn lookup<'a>(&'a self, aor: &'a Aor, now: Timestamp) -> BoxFuture<'a, Result<Known, Unavailable>>;
 
-    /// Removes every binding that still names this holder and flow, whichever its AOR (RFC 5626 §7); one that has moved
-    /// to another flow stays. Returns how many live ones went.
+    /// Removes every binding that is still reached over this holder's flow, whichever its AOR (RFC 5626 §7); one that has
+    /// moved to another flow stays, and so does one that is not direct. Returns how many live ones went.
     fn flow_failed<'a>(
         &'a self,
         holder: &'a NodeRun,

@@ -61,6 +61,7 @@ fn register(n: usize, node: &NodeRun) -> Update {
             remote: SocketAddr::from(([203, 0, 113, 7], 40_000)),
         },
         transport: Transport::Tcp,
+        direct: true,
         outbound: true,
         user_agent: b"baresip v3.10.1 (x86_64/Linux)"[..].into(),
     };

@@ -53,6 +53,7 @@ macro_rules! suite {
                 flows: s7_a_binding_that_moved_to_another_flow_stays;
                 flows: s7_a_flow_of_another_node_run_or_remote_is_another_flow;
                 flows: s7_a_flow_that_failed_may_be_used_again;
+                flows: s7_a_binding_that_came_by_a_proxy_outlives_the_proxys_connection;
                 races: threads_that_race_on_one_aor_lose_no_update;
                 races: of_two_that_race_on_one_binding_one_wins_everywhere;
                 races: a_failing_flow_and_a_move_away_from_it_leave_the_moved_binding;

@@ -103,6 +103,7 @@ pub(crate) struct Register {
     lasts: u64,
     flow: Flow,
     holder: NodeRun,
+    direct: bool,
     name: Option<&'static str>,
 }
 
@@ -117,7 +118,15 @@ impl Register {
             max_bindings: 16,
             now: at(second),
         };
-        Self { update, changes: Vec::new(), lasts: 3600, flow: flow(1), holder: node("a", 1), name: None }
+        Self {
+            update,
+            changes: Vec::new(),
+            lasts: 3600,
+            flow: flow(1),
+            holder: node("a", 1),
+            direct: true,
+            name: None,
+        }
     }
 
     pub(crate) fn lasting(mut self, seconds: u64) -> Self {
@@ -132,6 +141,12 @@ impl Register {
 
     pub(crate) fn held_by(mut self, holder: NodeRun) -> Self {
         self.holder = holder;
+        self
+    }
+
+    /// Not over a flow of the UA's own.
+    pub(crate) fn by_proxy(mut self) -> Self {
+        self.direct = false;
         self
     }
 
@@ -160,6 +175,7 @@ impl Register {
             holder: self.holder.clone(),
             flow: self.flow,
             transport: Transport::Tcp,
+            direct: self.direct,
             outbound: matches!(key, BindingKey::Instance { .. }),
             user_agent: b"ua/1"[..].into(),
             key,

@@ -52,11 +52,12 @@ impl Index {
     pub(super) fn moved(&self, aor: &Aor, from: &[Arc<Binding>], to: &[Arc<Binding>]) {
         if let ([from], [to]) = (from, to)
             && from.flow == to.flow
+            && from.direct == to.direct
         {
             return;
         }
         let flows = |bindings: &[Arc<Binding>]| -> SmallVec<[FlowHash; 4]> {
-            bindings.iter().map(|binding| self.hash(&binding.flow)).collect()
+            bindings.iter().filter(|binding| binding.direct).map(|binding| self.hash(&binding.flow)).collect()
         };
         let (from, to) = (flows(from), flows(to));
         to.iter().filter(|flow| !from.contains(flow)).for_each(|flow| self.add(*flow, aor));

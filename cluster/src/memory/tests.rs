@@ -26,6 +26,7 @@ fn put(aor: &str, reg_id: u32, slot: u32, expires_at: u64) -> Update {
         holder: NodeRun { node: "a".into(), epoch: 1 },
         flow: flow(slot),
         transport: Transport::Tcp,
+        direct: true,
         outbound: true,
         user_agent: Box::default(),
     };

@@ -67,3 +67,19 @@ pub(crate) fn s7_a_flow_that_failed_may_be_used_again(open: Open) {
     assert_eq!(store.flow_failed(&node("a", 1), &flow(1), 0), 1);
     assert_eq!(store.names(ALICE, 0), [""; 0]);
 }
+
+/// A proxy's connection may come and go, and it carries bindings by the thousand.
+pub(crate) fn s7_a_binding_that_came_by_a_proxy_outlives_the_proxys_connection(open: Open) {
+    let store = open();
+    let key = || instance("urn:a", 1);
+    store.update(Register::new(ALICE, "c", 1, 0).over(flow(1)).by_proxy().put(key())).unwrap();
+    assert_eq!(store.flow_failed(&node("a", 1), &flow(1), 1), 0);
+    assert_eq!(store.names(ALICE, 1).len(), 1);
+    // The same binding may become direct, and the other way round.
+    store.update(Register::new(ALICE, "c", 2, 2).over(flow(1)).put(key())).unwrap();
+    assert_eq!(store.flow_failed(&node("a", 1), &flow(1), 3), 1);
+    store.update(Register::new(ALICE, "c", 3, 4).over(flow(1)).put(key())).unwrap();
+    store.update(Register::new(ALICE, "c", 4, 5).over(flow(1)).by_proxy().put(key())).unwrap();
+    assert_eq!(store.flow_failed(&node("a", 1), &flow(1), 6), 0);
+    assert_eq!(store.names(ALICE, 6).len(), 1);
+}
