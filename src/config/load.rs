@@ -152,6 +152,9 @@ impl Layers {
         if wanted != found {
             return Err(format!("{found} where {wanted} is wanted, such as {}", shown(&default.kind)));
         }
+        if let ValueKind::I64(number @ ..0) = value.kind {
+            return Err(format!("{number} is below 0"));
+        }
         if let ValueKind::Array(items) = &value.kind
             && let Some(item) = items.iter().find(|item| kind(&item.kind) != TEXT)
         {
@@ -243,7 +246,7 @@ fn from_environment(text: &str, like: &ValueKind) -> ValueKind {
     }
 }
 
-const TEXT: &str = "a text in quotes";
+const TEXT: &str = "a text";
 
 fn kind(value: &ValueKind) -> &'static str {
     match value {

@@ -19,8 +19,6 @@ mod check;
 mod fault;
 mod load;
 mod model;
-#[cfg(test)]
-mod tests;
 mod units;
 
 pub use fault::{Fault, Faults};
