@@ -1,3 +1,174 @@
-//! bench
+//! The command line of the bench.
 
-fn main() {}
+use std::{io, io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use flowhold_bench::{
+    Fault, driver, floor,
+    process::{self, Pinning},
+    report::Report,
+    run::{self, Plan, Subject},
+    server::Kind,
+};
+use tokio::{
+    runtime,
+    signal::{
+        ctrl_c,
+        unix::{SignalKind, signal},
+    },
+};
+
+/// What a node costs, as a ratio to a bare responder that is measured in the same run.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the bare responder until it is ended; prints a line with its address when it is ready.
+    Floor {
+        /// Where to listen; port 0: a free one.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+        /// Threads; 0: one per core.
+        #[arg(long, default_value_t = 0)]
+        workers: usize,
+    },
+    /// Starts floor and node in turn, loads them, and prints the table. Exit status: 0; 1 for an answer lost or wrong; 2 when it
+    /// could not run; 3 with --strict when a row is beyond its limit.
+    Load(Load),
+    /// The load's own process, which `load` starts for each server: takes orders on stdin.
+    #[command(hide = true)]
+    Drive {
+        #[arg(long)]
+        server: SocketAddr,
+        #[arg(long)]
+        flows: u32,
+        #[arg(long)]
+        window: u32,
+    },
+}
+
+#[derive(Args)]
+struct Load {
+    /// The `flowhold` binary; without it the floor is compared with itself, which shows how exact the figures are.
+    #[arg(long)]
+    node: Option<PathBuf>,
+    /// Flows to each server, each a TCP connection with a binding (two at least).
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..))]
+    flows: u32,
+    /// Operations of each row in each round.
+    #[arg(long, default_value_t = 50_000)]
+    ops: u64,
+    /// Rounds, each with new processes.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Operations outstanding at any time.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    window: u32,
+    /// Workers of floor and node; 0: one per core.
+    #[arg(long, default_value_t = 0)]
+    workers: usize,
+    /// The longest that a row of a round may take with each server.
+    #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
+    row_time: Duration,
+    /// An answer that takes longer is lost.
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    answer_time: Duration,
+    /// The load on the last core, the servers on all others.
+    #[arg(long)]
+    pin: bool,
+    /// The report as JSON on stdout; the table goes to stderr.
+    #[arg(long)]
+    json: bool,
+    /// A row beyond its limit is an exit status of 3.
+    #[arg(long)]
+    strict: bool,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Floor { listen, workers } => run_floor(listen, workers),
+        Command::Load(load) => run_load(&load),
+        Command::Drive { server, flows, window } => run_driver(server, flows, window),
+    };
+    done.unwrap_or_else(|fault| {
+        // Nobody is left to tell when stderr is closed too.
+        let _ = writeln!(io::stderr(), "{fault}");
+        ExitCode::from(if fault.is_answer() { 1 } else { 2 })
+    })
+}
+
+fn run_floor(listen: SocketAddr, workers: usize) -> Result<ExitCode, Fault> {
+    let started = process::raise_descriptor_limit().and_then(|_| floor::start(listen, workers));
+    let address = started.and_then(|address| {
+        writeln!(io::stdout(), "floor ready tcp={address}")?;
+        Ok(address)
+    });
+    address.map_err(|error| Fault::Setup(format!("floor on {listen}: {error}")))?;
+    loop {
+        std::thread::park();
+    }
+}
+
+fn run_driver(server: SocketAddr, flows: u32, window: u32) -> Result<ExitCode, Fault> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let done = runtime.and_then(|runtime| runtime.block_on(driver::serve(server, flows, window)));
+    done.map(|()| ExitCode::SUCCESS).map_err(|error| Fault::Setup(format!("load: {error}")))
+}
+
+fn run_load(load: &Load) -> Result<ExitCode, Fault> {
+    let setup = |error: io::Error| Fault::Setup(error.to_string());
+    let descriptors = process::raise_descriptor_limit().map_err(setup)?;
+    if descriptors < u64::from(load.flows) + 100 {
+        return Err(Fault::Setup(format!(
+            "{} flows need more descriptors than the limit of {descriptors}",
+            load.flows
+        )));
+    }
+    let program = std::env::current_exe().map_err(setup)?;
+    let plan = Plan {
+        program: program.clone(),
+        flows: load.flows,
+        window: load.window,
+        operations: load.ops,
+        rounds: load.rounds,
+        row_time: load.row_time,
+        answer_time: load.answer_time,
+        pinning: load.pin.then(Pinning::part).transpose().map_err(setup)?,
+    };
+    let floor = Kind::Floor { program, workers: load.workers };
+    let other = match &load.node {
+        Some(program) => Subject {
+            name: "node".into(),
+            kind: Kind::Node { program: program.clone(), workers: load.workers, flows: load.flows },
+        },
+        None => Subject { name: "floor again".into(), kind: floor.clone() },
+    };
+    let subjects = [Subject { name: "floor".into(), kind: floor }, other];
+
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(setup)?;
+    let rounds = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(setup)?;
+        let interrupted = || Err(Fault::Setup("interrupted".into()));
+        // A run that is interrupted drops what it holds: its processes end with it.
+        tokio::select! {
+            rounds = run::run(&plan, &subjects) => rounds,
+            _ = ctrl_c() => interrupted(),
+            _ = terminate.recv() => interrupted(),
+        }
+    })?;
+    let report = Report::new(&subjects, load.flows, rounds);
+    if load.json {
+        let json = serde_json::to_string_pretty(&report).map_err(|error| Fault::Setup(error.to_string()))?;
+        write!(io::stderr(), "{}", report.table())
+            .and_then(|()| writeln!(io::stdout(), "{json}"))
+            .map_err(setup)?;
+    } else {
+        write!(io::stdout(), "{}", report.table()).map_err(setup)?;
+    }
+    Ok(if load.strict && !report.falls_short().is_empty() { ExitCode::from(3) } else { ExitCode::SUCCESS })
+}

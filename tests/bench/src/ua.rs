@@ -1,0 +1,184 @@
+//! A UA of the load: who it is, what it writes, and how it knows its answers.
+//!
+//! It registers as RFC 5626 §4.2 asks (instance-id, reg-id, `outbound` and `path` supported), with a REGISTER of the size
+//! and the fields that real UAs send. Each request has its own branch and `CSeq`, so that no answer can pass for another's.
+
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use crate::{Fault, wire};
+
+/// The domain which the node is configured to serve.
+pub const DOMAIN: &str = "bench.test";
+
+/// Loopback addresses which the UAs are spread over: no source address holds more than a small part of the flows.
+const SOURCES: u32 = 8;
+
+/// A UA, by its number in the run.
+#[derive(Debug)]
+pub struct Ua {
+    /// Its number.
+    pub number: u32,
+    /// `CSeq` of its last REGISTER.
+    registers: u32,
+    /// Count of the MESSAGE requests that it sent.
+    messages: u32,
+}
+
+impl Ua {
+    /// The UA of this number.
+    pub fn new(number: u32) -> Self {
+        Ua { number, registers: 0, messages: 0 }
+    }
+
+    /// The source address of its flow.
+    pub fn source(&self) -> Ipv4Addr {
+        Ipv4Addr::new(127, 0, 0, 2 + (self.number % SOURCES) as u8)
+    }
+
+    /// Writes the next REGISTER.
+    pub fn register(&mut self, local: SocketAddr, out: &mut Vec<u8>) {
+        self.registers += 1;
+        let (number, cseq) = (self.number, self.registers);
+        out.clear();
+        write!(
+            out,
+            "REGISTER sip:{DOMAIN} SIP/2.0\r\n\
+             Via: SIP/2.0/TCP {local};branch=z9hG4bKr{number:08x}{cseq:08x};rport\r\n\
+             Max-Forwards: 70\r\n\
+             From: \"UA {number}\" <sip:u{number:06}@{DOMAIN}>;tag=f{number:08x}\r\n\
+             To: \"UA {number}\" <sip:u{number:06}@{DOMAIN}>\r\n\
+             Call-ID: {number:08x}-7c1d-4e0b-9f52-register\r\n\
+             CSeq: {cseq} REGISTER\r\n\
+             Contact: <sip:u{number:06}@{local};transport=tcp>;reg-id=1;\
+             +sip.instance=\"<urn:uuid:00000000-0000-1000-8000-0000{number:08x}>\"\r\n\
+             Expires: 3600\r\n\
+             Supported: path, outbound\r\n\
+             Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, NOTIFY, REFER, UPDATE\r\n\
+             User-Agent: flowhold-bench\r\n\
+             Content-Length: 0\r\n\r\n",
+        )
+        .expect("a Vec takes all that is written");
+    }
+
+    /// Checks that `answer` is the 200 to the last REGISTER.
+    pub fn check_registered(&self, answer: &[u8]) -> Result<(), Fault> {
+        let (number, cseq) = (self.number, self.registers);
+        let call_id = format!("{number:08x}-7c1d-4e0b-9f52-register");
+        let branch = format!("z9hG4bKr{number:08x}{cseq:08x}");
+        self.check_ok(answer, &call_id, &format!("{cseq} REGISTER"), &branch)
+    }
+
+    /// Writes the next MESSAGE to another UA's AOR.
+    pub fn message(&mut self, to: u32, local: SocketAddr, out: &mut Vec<u8>) {
+        self.messages += 1;
+        let (number, count) = (self.number, self.messages);
+        let body = self.text();
+        out.clear();
+        write!(
+            out,
+            "MESSAGE sip:u{to:06}@{DOMAIN} SIP/2.0\r\n\
+             Via: SIP/2.0/TCP {local};branch=z9hG4bKm{number:08x}{count:08x};rport\r\n\
+             Max-Forwards: 70\r\n\
+             From: \"UA {number}\" <sip:u{number:06}@{DOMAIN}>;tag=m{number:08x}\r\n\
+             To: <sip:u{to:06}@{DOMAIN}>\r\n\
+             Call-ID: {number:08x}-{count:08x}-message\r\n\
+             CSeq: {count} MESSAGE\r\n\
+             User-Agent: flowhold-bench\r\n\
+             Content-Type: text/plain\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len(),
+        )
+        .expect("a Vec takes all that is written");
+    }
+
+    /// Checks, at the UA of number `at`, that `request` is this UA's last MESSAGE, its body unchanged.
+    pub fn check_delivered(&self, at: u32, request: &[u8]) -> Result<(), Fault> {
+        let call_id = format!("{:08x}-{:08x}-message", self.number, self.messages);
+        let wrong = |why: &str| Err(Fault::wrong(at, format!("{why} (expected Call-ID {call_id})"), request));
+        if !request.starts_with(b"MESSAGE ") {
+            return wrong("not a MESSAGE request");
+        }
+        if wire::field(request, "Call-ID", "i") != Some(call_id.as_bytes()) {
+            return wrong("a MESSAGE of another Call-ID");
+        }
+        if wire::field(request, "CSeq", "CSeq") != Some(format!("{} MESSAGE", self.messages).as_bytes()) {
+            return wrong("a MESSAGE of another CSeq");
+        }
+        if wire::body(request) != self.text().as_bytes() {
+            return wrong("a MESSAGE whose body was changed");
+        }
+        Ok(())
+    }
+
+    /// Writes the 200 to a request that came over this UA's flow: RFC 3261 §8.2.6.2.
+    pub fn accept(&self, request: &[u8], out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(b"SIP/2.0 200 OK\r\n");
+        let mut copy = |name: &str, compact: &str, suffix: &str| {
+            for value in wire::fields(request, name, compact) {
+                for piece in [name.as_bytes(), b": ", value, suffix.as_bytes(), b"\r\n"] {
+                    out.extend_from_slice(piece);
+                }
+            }
+        };
+        copy("Via", "v", "");
+        copy("From", "f", "");
+        copy("To", "t", &format!(";tag=a{:08x}", self.number));
+        copy("Call-ID", "i", "");
+        copy("CSeq", "CSeq", "");
+        out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    }
+
+    /// Checks that `answer` is the 200 to the last MESSAGE, and that UA `from` gave it.
+    pub fn check_accepted(&self, from: u32, answer: &[u8]) -> Result<(), Fault> {
+        let (number, count) = (self.number, self.messages);
+        let call_id = format!("{number:08x}-{count:08x}-message");
+        let branch = format!("z9hG4bKm{number:08x}{count:08x}");
+        self.check_ok(answer, &call_id, &format!("{count} MESSAGE"), &branch)?;
+        let tag = format!(";tag=a{from:08x}");
+        match wire::field(answer, "To", "t") {
+            Some(to) if to.ends_with(tag.as_bytes()) => Ok(()),
+            _ => Err(Fault::wrong(number, format!("a 200 whose To has not {tag}"), answer)),
+        }
+    }
+
+    /// RFC 3261 §17.1.3 and §8.1.3.3: the branch and the method match the request, and no Via is left over.
+    fn check_ok(&self, answer: &[u8], call_id: &str, cseq: &str, branch: &str) -> Result<(), Fault> {
+        let wrong = |why: &str| {
+            Err(Fault::wrong(self.number, format!("{why} (expected 200 to {cseq}, {call_id})"), answer))
+        };
+        if !answer.starts_with(b"SIP/2.0 200 ") {
+            return wrong("not a 200");
+        }
+        if wire::field(answer, "Call-ID", "i") != Some(call_id.as_bytes()) {
+            return wrong("an answer of another Call-ID");
+        }
+        if wire::field(answer, "CSeq", "CSeq") != Some(cseq.as_bytes()) {
+            return wrong("an answer of another CSeq");
+        }
+        let mut via = wire::fields(answer, "Via", "v");
+        let ours = via.next().is_some_and(|via| memchr::memmem::find(via, branch.as_bytes()).is_some());
+        if !ours || via.next().is_some() {
+            return wrong("an answer whose only Via is not the request's");
+        }
+        Ok(())
+    }
+
+    /// The body of the last MESSAGE: it differs from all others, and is as long as a short text of a person.
+    fn text(&self) -> String {
+        let mut text = format!("message {} of UA {}: ", self.messages, self.number);
+        while text.len() < 160 {
+            write!(
+                text,
+                "{:08x} ",
+                self.messages.wrapping_mul(0x9e37_79b9) ^ (self.number + text.len() as u32)
+            )
+            .expect("a String takes all that is written");
+        }
+        text
+    }
+}

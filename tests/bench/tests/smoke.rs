@@ -1,0 +1,216 @@
+//! The bench can fail: each way in which an answer can be lost or wrong is noticed, and a floor that answers rightly passes.
+//!
+//! The wrong servers are the floor itself behind a TCP relay that changes what comes from it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    thread,
+    time::Duration,
+};
+
+use flowhold_bench::{
+    Fault,
+    drive::{Bounds, drive},
+    floor,
+    lane::Lane,
+    rows,
+};
+
+const BENCH: &str = env!("CARGO_BIN_EXE_flowhold-bench");
+
+/// What the relay makes of the bytes of one read from the floor.
+type Change = fn(&mut Vec<u8>);
+
+#[test]
+fn a_right_responder_passes_all_rows() {
+    assert_eq!(load(|_| {}).map_err(|fault| fault.to_string()), Ok(()));
+}
+
+#[test]
+fn a_lost_pong_is_lost() {
+    let fault = load(|bytes| {
+        if bytes == b"\r\n" {
+            bytes.clear();
+        }
+    });
+    assert!(matches!(fault, Err(Fault::Lost { ref what, .. }) if what == "ping"), "{fault:?}");
+}
+
+#[test]
+fn a_pong_too_many_is_wrong() {
+    let fault = load(|bytes| {
+        if bytes == b"\r\n" {
+            bytes.extend_from_slice(b"\r\n");
+        }
+    });
+    assert!(matches!(fault, Err(Fault::Wrong { .. })), "{fault:?}");
+}
+
+#[test]
+fn an_answer_of_another_call_id_is_wrong() {
+    assert_wrong(&load(|bytes| replace(bytes, b"-7c1d-", b"-7c1e-")), "Call-ID");
+}
+
+#[test]
+fn an_answer_of_another_cseq_is_wrong() {
+    assert_wrong(&load(|bytes| replace(bytes, b"CSeq: 2 REGISTER", b"CSeq: 1 REGISTER")), "CSeq");
+}
+
+#[test]
+fn an_answer_of_another_branch_is_wrong() {
+    assert_wrong(&load(|bytes| replace(bytes, b"branch=z9hG4bKr", b"branch=z9hG4bKx")), "Via");
+}
+
+#[test]
+fn an_answer_that_is_not_200_is_wrong() {
+    assert_wrong(&load(|bytes| replace(bytes, b"SIP/2.0 200", b"SIP/2.0 503")), "not a 200");
+}
+
+#[test]
+fn an_answer_that_comes_twice_is_wrong() {
+    let fault = load(|bytes| {
+        if bytes.starts_with(b"SIP/2.0 200") {
+            bytes.extend_from_within(..);
+        }
+    });
+    assert!(matches!(fault, Err(Fault::Wrong { .. })), "{fault:?}");
+}
+
+#[test]
+fn a_changed_body_is_wrong() {
+    assert_wrong(&load(|bytes| replace(bytes, b"\r\n\r\nmessage", b"\r\n\r\nmassage")), "body");
+}
+
+#[test]
+fn a_message_to_another_ua_is_lost() {
+    // UA 1's messages are delivered nowhere, all others as they should be.
+    let fault = load(|bytes| {
+        if bytes.starts_with(b"MESSAGE sip:u000001@") {
+            bytes.clear();
+        }
+    });
+    assert!(matches!(fault, Err(Fault::Lost { ref what, .. }) if what == "MESSAGE + 200"), "{fault:?}");
+}
+
+#[test]
+fn a_200_of_another_callee_is_wrong() {
+    assert_wrong(&load(|bytes| replace(bytes, b";tag=a000000", b";tag=a000001")), "To");
+}
+
+#[test]
+fn a_flow_that_is_closed_is_lost() {
+    let fault = load(|bytes| replace(bytes, b"CSeq: 3 REGISTER\r\n", b"close"));
+    assert!(matches!(fault, Err(Fault::Closed { .. } | Fault::Socket { .. })), "{fault:?}");
+}
+
+#[test]
+fn a_run_of_the_floor_with_itself_is_status_0_and_names_all_rows() {
+    let done = Command::new(BENCH).args(["load", "--flows=40", "--ops=300", "--rounds=1"]).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let table = String::from_utf8(done.stdout).unwrap();
+    for row in rows::all() {
+        assert!(table.contains(row.name()), "{table}");
+    }
+}
+
+#[test]
+fn a_node_that_answers_rightly_is_status_0() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = script(directory.path(), &format!("exec '{BENCH}' floor\n"));
+    let done = load_node(&node);
+    assert!(done.status.success(), "{done:?}");
+}
+
+#[test]
+fn a_node_that_answers_wrongly_is_status_1() {
+    let address = relay(|bytes| replace(bytes, b"CSeq: 2 REGISTER", b"CSeq: 1 REGISTER"));
+    let directory = tempfile::tempdir().unwrap();
+    let node =
+        script(directory.path(), &format!("echo 'flowhold ready node=bench tcp={address}'\nexec sleep 60\n"));
+    let done = load_node(&node);
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+}
+
+#[test]
+fn a_node_that_does_not_start_is_status_2() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = script(directory.path(), "echo 'no such key' >&2\nexit 2\n");
+    let done = load_node(&node);
+    assert_eq!(done.status.code(), Some(2), "{done:?}");
+    assert!(String::from_utf8_lossy(&done.stderr).contains("no such key"), "{done:?}");
+}
+
+/// Runs all rows over a few flows against the floor, whose bytes are changed on their way.
+fn load(change: Change) -> Result<(), Fault> {
+    let address = relay(change);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut lanes = Lane::spread(address, 12, 4);
+        let bounds =
+            Bounds { operations: 60, time: Duration::from_secs(30), answer: Duration::from_millis(500) };
+        for row in rows::all() {
+            drive(&row, &mut lanes, bounds).await?;
+        }
+        Ok(())
+    })
+}
+
+fn assert_wrong(fault: &Result<(), Fault>, part: &str) {
+    assert!(matches!(fault, Err(Fault::Wrong { why, .. }) if why.contains(part)), "{fault:?}");
+}
+
+/// A floor behind a relay; gives the relay's address. A change to the word `close` closes the flow.
+fn relay(change: Change) -> SocketAddr {
+    let floor = floor::start((Ipv4Addr::LOCALHOST, 0).into(), 1).unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let server = TcpStream::connect(floor).unwrap();
+            let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || pump(from, to, |_| {}));
+            thread::spawn(move || pump(server, client, change));
+        }
+    });
+    address
+}
+
+fn pump(mut from: TcpStream, mut to: TcpStream, change: Change) {
+    let mut buffer = [0; 8192];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        let mut bytes = buffer[..length].to_vec();
+        change(&mut bytes);
+        if memchr::memmem::find(&bytes, b"close").is_some() || to.write_all(&bytes).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
+    let _ = from.shutdown(Shutdown::Both);
+}
+
+fn replace(bytes: &mut Vec<u8>, old: &[u8], new: &[u8]) {
+    if let Some(at) = memchr::memmem::find(bytes, old) {
+        bytes.splice(at..at + old.len(), new.iter().copied());
+    }
+}
+
+/// A program for `--node` that does what this shell script says.
+fn script(directory: &Path, text: &str) -> PathBuf {
+    let path = directory.join("node");
+    fs::write(&path, format!("#!/bin/sh\n{text}")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+fn load_node(node: &Path) -> Output {
+    let mut load = Command::new(BENCH);
+    load.args(["load", "--flows=40", "--ops=300", "--rounds=1", "--answer-time=500ms", "--node"]).arg(node);
+    load.output().unwrap()
+}
