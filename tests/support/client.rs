@@ -1,0 +1,322 @@
+//! A peer of the node over one TCP connection or one UDP socket.
+
+use std::cell::{Cell, RefCell};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use super::message::{Message, shown};
+use super::node::Node;
+use super::request::{Request, unique};
+use super::stun;
+use super::wait::{DEADLINE, wait_until};
+
+/// CRLFCRLF: RFC 5626 §4.4.1.
+pub(crate) const PING: &[u8] = b"\r\n\r\n";
+/// One CRLF.
+pub(crate) const PONG: &[u8] = b"\r\n";
+
+/// A peer of the node.
+pub(crate) struct Client {
+    link: Link,
+    local: SocketAddr,
+    node: SocketAddr,
+    /// What a stream has brought and no test has taken.
+    inbox: RefCell<Vec<u8>>,
+    /// Of all its REGISTERs.
+    pub(super) call_id: String,
+    pub(super) cseq: Cell<u32>,
+}
+
+enum Link {
+    Tcp(TcpStream),
+    Udp(UdpSocket),
+}
+
+impl Client {
+    /// A connection to the node.
+    pub(crate) fn tcp(node: &Node) -> Self {
+        Self::tcp_from(node, Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// A connection to the node from this address.
+    pub(crate) fn tcp_from(node: &Node, source: IpAddr) -> Self {
+        Self::connect(source, node.tcp(), |_| {})
+    }
+
+    /// A connection to the node, whose kernel takes few octets that nobody reads.
+    pub(crate) fn tcp_with_small_window(node: &Node) -> Self {
+        Self::connect(Ipv4Addr::LOCALHOST.into(), node.tcp(), |socket| {
+            socket.set_recv_buffer_size(4096).unwrap();
+        })
+    }
+
+    /// A connection to this listener.
+    pub(crate) fn connect(source: IpAddr, node: SocketAddr, prepare: impl FnOnce(&Socket)) -> Self {
+        let socket = Socket::new(Domain::for_address(node), Type::STREAM, None).unwrap();
+        prepare(&socket);
+        socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+        socket.connect(&node.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        // Each write is a segment, so that a test says where the octets are split.
+        stream.set_nodelay(true).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        let local = stream.local_addr().unwrap();
+        Self::new(Link::Tcp(stream), local, node)
+    }
+
+    /// A socket that speaks to the node and hears nobody else.
+    pub(crate) fn udp(node: &Node) -> Self {
+        Self::udp_to(node.udp())
+    }
+
+    /// A socket that speaks to this listener and hears nobody else, so that an answer from another address is lost.
+    pub(crate) fn udp_to(node: SocketAddr) -> Self {
+        let local = if node.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+        let socket = UdpSocket::bind(local).unwrap();
+        socket.connect(node).unwrap();
+        let local = socket.local_addr().unwrap();
+        Self::new(Link::Udp(socket), local, node)
+    }
+
+    fn new(link: Link, local: SocketAddr, node: SocketAddr) -> Self {
+        let inbox = RefCell::default();
+        Self { link, local, node, inbox, call_id: unique("reg"), cseq: Cell::new(0) }
+    }
+
+    /// The address that it sends from.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// As it stands in Via.
+    pub(crate) fn transport(&self) -> &'static str {
+        match self.link {
+            Link::Tcp(_) => "TCP",
+            Link::Udp(_) => "UDP",
+        }
+    }
+
+    /// Sends these octets: one datagram, or what is for a stream one write.
+    #[track_caller]
+    pub(crate) fn send(&self, octets: impl AsRef<[u8]>) {
+        match &self.link {
+            Link::Tcp(_) => self.stream().write_all(octets.as_ref()).unwrap(),
+            Link::Udp(socket) => assert_eq!(socket.send(octets.as_ref()).unwrap(), octets.as_ref().len()),
+        }
+    }
+
+    /// Sends these octets, if the node still takes them.
+    pub(crate) fn try_send(&self, octets: &[u8]) -> std::io::Result<()> {
+        match &self.link {
+            Link::Tcp(_) => self.stream().write_all(octets),
+            Link::Udp(socket) => socket.send(octets).map(drop),
+        }
+    }
+
+    /// Sends a request and receives what comes next.
+    #[track_caller]
+    pub(crate) fn ask(&self, request: &Request) -> Message {
+        self.send(request.to_bytes());
+        self.receive()
+    }
+
+    /// The next message.
+    #[track_caller]
+    pub(crate) fn receive(&self) -> Message {
+        self.receive_within(DEADLINE).unwrap_or_else(|| panic!("no message within {DEADLINE:?}"))
+    }
+
+    /// The next message, if one comes within this time.
+    #[track_caller]
+    pub(crate) fn receive_within(&self, time: Duration) -> Option<Message> {
+        let until = Instant::now() + time;
+        if let Link::Udp(_) = self.link {
+            return self.datagram(until).map(|octets| Message::parse(&octets));
+        }
+        loop {
+            if let Some(message) = Message::take(&mut self.inbox.borrow_mut()) {
+                return Some(message);
+            }
+            match self.read(until) {
+                Progress::Octets => {}
+                Progress::Nothing => return None,
+                Progress::Closed => panic!("closed, with {} left", shown(&self.inbox.borrow())),
+            }
+        }
+    }
+
+    /// The next datagram.
+    #[track_caller]
+    pub(crate) fn receive_datagram(&self) -> Vec<u8> {
+        self.datagram(Instant::now() + DEADLINE).unwrap_or_else(|| panic!("no datagram within {DEADLINE:?}"))
+    }
+
+    /// The next octets of a stream must be these.
+    #[track_caller]
+    pub(crate) fn expect_octets(&self, expected: &[u8]) {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let mut inbox = self.inbox.borrow_mut();
+            if inbox.len() >= expected.len() {
+                let got: Vec<u8> = inbox.drain(..expected.len()).collect();
+                assert_eq!(shown(&got), shown(expected));
+                return;
+            }
+            drop(inbox);
+            match self.read(until) {
+                Progress::Octets => {}
+                Progress::Nothing => panic!("`{}` did not come within {DEADLINE:?}", shown(expected)),
+                Progress::Closed => panic!("closed instead of `{}`", shown(expected)),
+            }
+        }
+    }
+
+    /// Sends a ping and takes the pong, which must be the next octets.
+    #[track_caller]
+    pub(crate) fn ping(&self) {
+        self.send(PING);
+        self.expect_octets(PONG);
+    }
+
+    /// Nothing has arrived that was not received: the node answers a ping, and the answer is what comes next.
+    #[track_caller]
+    pub(crate) fn expect_nothing(&self) {
+        if let Link::Tcp(_) = self.link {
+            self.ping();
+            let inbox = self.inbox.borrow();
+            assert!(inbox.is_empty(), "`{}` came as well", shown(&inbox));
+            return;
+        }
+        let request = stun::Request::new();
+        self.send(request.to_bytes());
+        let next = self.receive_datagram();
+        assert!(
+            stun::Response::parse(&next).is_some_and(|response| response.answers(&request)),
+            "`{}` came",
+            shown(&next)
+        );
+    }
+
+    /// Nothing arrives for this long, and the connection stays: for what must not happen on a timer.
+    #[track_caller]
+    pub(crate) fn expect_silence(&self, time: Duration) {
+        let until = Instant::now() + time;
+        match &self.link {
+            Link::Udp(_) => {
+                let next = self.datagram(until);
+                assert!(next.is_none(), "`{}` came", shown(&next.unwrap_or_default()));
+            }
+            Link::Tcp(_) => match self.read(until) {
+                Progress::Nothing => {}
+                Progress::Octets => panic!("`{}` came", shown(&self.inbox.borrow())),
+                Progress::Closed => panic!("closed within {time:?}"),
+            },
+        }
+    }
+
+    /// The node closes the connection and sends nothing before. Returns how long that took.
+    #[track_caller]
+    pub(crate) fn expect_closed(&self) -> Duration {
+        let started = Instant::now();
+        match self.read(started + DEADLINE) {
+            Progress::Closed => {}
+            Progress::Octets => panic!("`{}` came before the end", shown(&self.inbox.borrow())),
+            Progress::Nothing => panic!("not closed within {DEADLINE:?}"),
+        }
+        started.elapsed()
+    }
+
+    /// The node closes the connection, whatever it sends before.
+    #[track_caller]
+    pub(crate) fn expect_closed_at_last(&self) {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            match self.read(until) {
+                Progress::Closed => return,
+                Progress::Octets => self.inbox.borrow_mut().clear(),
+                Progress::Nothing => panic!("not closed within {DEADLINE:?}"),
+            }
+        }
+    }
+
+    /// Ends the connection by a reset instead of in order.
+    pub(crate) fn reset(self) {
+        SockRef::from(self.stream()).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Waits until the node has read all octets that were sent, so that the next write is a read of its own there.
+    #[track_caller]
+    pub(crate) fn wait_until_read(&self) {
+        let (mine, its) = (proc_address(self.local), proc_address(self.node));
+        wait_until("the node reads what was sent", || {
+            let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+            let queues = |local: &str, remote: &str| {
+                let of = format!(" {local} {remote} ");
+                let row = table.lines().find(|line| line.contains(&of)).expect("the connection is up");
+                row.split_whitespace().nth(4).unwrap().split_once(':').unwrap()
+            };
+            queues(&mine, &its).0 == "00000000" && queues(&its, &mine).1 == "00000000"
+        });
+    }
+
+    fn stream(&self) -> &TcpStream {
+        let Link::Tcp(stream) = &self.link else { panic!("UDP has no stream") };
+        stream
+    }
+
+    fn datagram(&self, until: Instant) -> Option<Vec<u8>> {
+        let Link::Udp(socket) = &self.link else { panic!("TCP has no datagrams") };
+        let mut octets = vec![0; 65_536];
+        loop {
+            let left = until.checked_duration_since(Instant::now())?;
+            socket.set_read_timeout(Some(left.max(Duration::from_millis(1)))).unwrap();
+            match socket.recv(&mut octets) {
+                Ok(len) => {
+                    octets.truncate(len);
+                    return Some(octets);
+                }
+                Err(error) if is_timeout(error.kind()) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Reads what there is into the inbox.
+    fn read(&self, until: Instant) -> Progress {
+        let mut octets = [0; 16_384];
+        loop {
+            let Some(left) = until.checked_duration_since(Instant::now()) else { return Progress::Nothing };
+            self.stream().set_read_timeout(Some(left.max(Duration::from_millis(1)))).unwrap();
+            match self.stream().read(&mut octets) {
+                Ok(0) => return Progress::Closed,
+                Ok(len) => {
+                    self.inbox.borrow_mut().extend_from_slice(&octets[..len]);
+                    return Progress::Octets;
+                }
+                Err(error) if is_timeout(error.kind()) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Progress::Closed,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+/// What a read of a stream brought.
+enum Progress {
+    Octets,
+    Nothing,
+    Closed,
+}
+
+fn is_timeout(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
+/// An IPv4 address as `/proc/net/tcp` shows it.
+fn proc_address(address: SocketAddr) -> String {
+    let SocketAddr::V4(address) = address else { panic!("IPv4 only") };
+    format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port())
+}

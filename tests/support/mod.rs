@@ -1,0 +1,26 @@
+//! What tests from outside need: a node as a process, and plain clients that speak to it over real sockets.
+//!
+//! Nothing here uses the library: messages are built, framed and read by code of its own, so that a test is a second
+//! opinion on what goes over the wire. Everything waits for a condition with a deadline; nothing sleeps for a fixed time.
+//!
+//! - `node`: starts a node, knows its listeners, reads its metrics and its log
+//! - `client`: a peer over TCP or UDP: sends octets, receives messages, asserts silence and the end of a connection
+//! - `request`: makes requests; `message`: reads what arrived and answers it
+//! - `ua`: what a UA does with them: register, send, take in, answer
+//! - `stun`: STUN Binding requests and responses
+//! - `wait`: conditions
+#![allow(dead_code, unused_imports, reason = "each test target uses its own part of it")]
+
+pub(crate) mod client;
+pub(crate) mod message;
+pub(crate) mod node;
+pub(crate) mod request;
+pub(crate) mod stun;
+pub(crate) mod ua;
+pub(crate) mod wait;
+
+pub(crate) use client::Client;
+pub(crate) use message::Message;
+pub(crate) use node::Node;
+pub(crate) use request::Request;
+pub(crate) use wait::{DEADLINE, wait_until};

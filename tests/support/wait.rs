@@ -1,0 +1,19 @@
+//! Conditions that are waited for.
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take that has to happen. Far beyond what it takes, since tests share the machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
+
+/// How often a condition is looked at.
+const INTERVAL: Duration = Duration::from_millis(5);
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < DEADLINE, "{what}: not within {DEADLINE:?}");
+        std::thread::sleep(INTERVAL);
+    }
+}
