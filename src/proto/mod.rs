@@ -4,6 +4,7 @@
 pub mod forking;
 pub mod keepalive;
 pub mod proxy;
+pub mod registrar;
 pub mod served;
 mod source;
 pub mod transaction;

@@ -55,6 +55,13 @@ impl<'m> Response<'m> {
         self
     }
 
+    /// Many fields at once, each with its line end. The caller keeps the lines well-formed.
+    #[must_use]
+    pub fn fields(mut self, lines: BytesMut) -> Self {
+        self.fields.unsplit(lines);
+        self
+    }
+
     /// The body; its type is set with [`Response::header`].
     #[must_use]
     pub fn body(mut self, body: Bytes) -> Self {
