@@ -51,6 +51,11 @@ impl<T, R> Forking<T, R> {
         Forking { waiting, ..Forking::default() }
     }
 
+    /// One target more, behind all others. RFC 3261 §16.5 allows it while nothing final has gone back.
+    pub fn also(&mut self, target: T) {
+        self.waiting.insert(0, target);
+    }
+
     /// The next target, which from now on counts as a branch that is out.
     #[expect(clippy::should_implement_trait, reason = "it counts branches, it does not iterate")]
     pub fn next(&mut self) -> Option<T> {

@@ -139,6 +139,11 @@ impl Context {
         server && self.awaits.is_none() && self.branches.iter().all(Branch::is_over)
     }
 
+    /// Nothing will be made of the request any more: no branch, no response, no CANCEL, no ACK.
+    pub(super) fn needs_no_request(&self) -> bool {
+        self.is_answered() && self.awaits.is_none() && !self.branches.iter().any(Branch::is_pending)
+    }
+
     /// A final response was sent upstream, or never will be.
     pub(super) fn is_answered(&self) -> bool {
         match &self.server {

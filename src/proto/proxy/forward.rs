@@ -8,6 +8,7 @@ use flowhold_cluster::flow;
 use flowhold_cluster::location::{Bindings, Known, Unavailable};
 
 use super::context::{Branch, Client, Server};
+use super::hop::request_uri;
 use super::validation::Refusal;
 use super::{Action, BranchId, ContextId, Event, Proxy};
 use crate::proto::forking::Forking;
@@ -69,7 +70,7 @@ impl Proxy {
 
         let mut edit = Edit::new(request);
         // RFC 3261 §16.6 step 2: the Request-URI is the target's, which for a binding is its Contact (§16.5).
-        edit.request_uri(&target.contact);
+        edit.request_uri(&request_uri(&target.contact));
         // RFC 3261 §18.2.1: where the request came from is written into the Via of the one who sent it.
         edit.note_source(context.from.ip(), context.from.port());
         // RFC 3261 §16.6 step 8

@@ -1,4 +1,6 @@
-//! What goes out hop by hop on a branch: our Via, the CANCEL, and the ACK to a failure.
+//! What goes out hop by hop on a branch: its Request-URI, our Via, the CANCEL, and the ACK to a failure.
+
+use std::borrow::Cow;
 
 use bytes::BytesMut;
 use smallvec::SmallVec;
@@ -6,7 +8,7 @@ use smallvec::SmallVec;
 use super::context::Branch;
 use super::keys::Branch as BranchText;
 use super::{Action, BranchId, Proxy};
-use crate::sip::{Message, Name, Transport, Wire};
+use crate::sip::{Message, Name, Transport, Uri, Wire};
 
 impl Proxy {
     /// Our Via value.
@@ -42,7 +44,7 @@ impl Proxy {
                 text.extend_from_slice(part);
             }
         };
-        put(&[method.as_bytes(), b" ", &branch.target.contact, b" SIP/2.0\r\n"]);
+        put(&[method.as_bytes(), b" ", &request_uri(&branch.target.contact), b" SIP/2.0\r\n"]);
         put(&[b"Via: ", &self.via(branch.transport, &branch.text), b"\r\n"]);
         put(&[b"Max-Forwards: 70\r\n"]);
         if !branch.target.path.is_empty() {
@@ -63,4 +65,27 @@ impl Branch {
     pub(super) fn send(&self, wire: Wire, first: Option<BranchId>) -> Action {
         Action::Send { to: self.target.flow, transport: self.transport, wire, branch: first }
     }
+}
+
+/// A Contact URI as a Request-URI.
+///
+/// RFC 3261 §16.6 step 2: what a Request-URI may not have is removed; by §19.1.1 that is headers and a `method` parameter.
+pub(super) fn request_uri(contact: &[u8]) -> Cow<'_, [u8]> {
+    let Ok(uri) = Uri::parse(contact) else { return Cow::Borrowed(contact) };
+    let headers = uri.headers.map_or(0, |headers| headers.len() + 1);
+    let whole = &contact[..contact.len() - headers];
+    if !uri.params.has("method") {
+        return Cow::Borrowed(whole);
+    }
+    let params = uri.params.as_bytes();
+    let mut kept = whole[..whole.len() - params.len()].to_vec();
+    for (name, value) in uri.params.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(b"method")) {
+        kept.push(b';');
+        kept.extend_from_slice(name);
+        if let Some(value) = value {
+            kept.push(b'=');
+            kept.extend_from_slice(value);
+        }
+    }
+    Cow::Owned(kept)
 }

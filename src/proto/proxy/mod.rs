@@ -34,6 +34,9 @@ mod response;
 mod settings;
 mod validation;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -214,6 +217,23 @@ impl Proxy {
         counts
     }
 
+    /// Nothing is left of any request.
+    #[cfg(test)]
+    fn is_at_rest(&self) -> bool {
+        self.contexts.is_empty()
+            && self.by_likeness.is_empty()
+            && self.served_here.is_empty()
+            && self.outstanding.is_empty()
+            && self.deadline().is_none()
+    }
+
+    /// Gives every request that is out one target more.
+    #[cfg(test)]
+    fn also_try(&mut self, target: flowhold_cluster::binding::Binding) {
+        let target = std::sync::Arc::new(target);
+        self.contexts.iter_mut().for_each(|(_, context)| context.forking.also(target.clone()));
+    }
+
     /// Puts a new request into the slab; everything but an ACK is found again by its likeness.
     fn insert(&mut self, mut context: Context) -> u32 {
         self.generation = self.generation.wrapping_add(1);
@@ -230,7 +250,7 @@ impl Proxy {
     fn settle(&mut self, slot: u32) {
         let context = &mut self.contexts[slot as usize];
         if !context.is_over() {
-            if context.is_answered() && !context.branches.iter().any(context::Branch::is_pending) {
+            if context.needs_no_request() {
                 context.request = None;
             }
             let deadline = context.deadline();

@@ -1,0 +1,12 @@
+//! The proxy as a whole, in virtual time: messages in, messages out.
+
+#![allow(clippy::unwrap_used, clippy::unchecked_time_subtraction)]
+
+mod cancelling;
+mod forwarding;
+mod pair;
+mod property;
+mod responses;
+mod retransmissions;
+mod scenario;
+mod validation;

@@ -1,0 +1,1 @@
+//! Two UAs and a proxy between them.
