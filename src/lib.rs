@@ -1,4 +1,36 @@
 //! Flowhold: a SIP registrar and edge proxy that holds the flows of clients behind NAT (RFC 5626).
+//!
+//! A UA behind a NAT opens a connection (a *flow*), registers over it and keeps it alive. Flowhold remembers which
+//! flow leads to which address-of-record, and delivers every request for the UA over it.
+//!
+//! # Which concept lives where
+//!
+//! | directory | what it holds | may import |
+//! | --- | --- | --- |
+//! | [`sip`] | SIP and STUN on the wire: octets in, values out | nothing of ours |
+//! | [`proto`] | the protocol's rules as state machines, without I/O, clock or randomness | `sip`, value types of `flowhold-cluster` |
+//! | [`net`] | sockets: listeners, admission, the bounded writer, ICMP errors, the admin endpoint | `sip`, `metrics` |
+//! | [`actor`] | thin shells that receive, ask `proto`, and carry out what it returns | all of these |
+//! | [`config`], [`metrics`] | the typed configuration, the counters | `sip` |
+//! | `flowhold-cluster` | which flow leads to which AOR: bindings and the location service | nothing of ours |
+//!
+//! # How a REGISTER travels
+//!
+//! octets -> [`actor::connection`] (frames them, [`sip::Framer`]) -> [`actor::registrar`] (asks [`proto::registrar`],
+//! has the location service make one atomic update, answers only after that) -> 200 with `Require: outbound` and
+//! `Flow-Timer` -> [`actor::connection`] (starts the deadline, [`proto::keepalive`]).
+//!
+//! # How a request for a UA travels
+//!
+//! any flow -> [`actor::proxy`] (asks [`proto::proxy`], looks the AOR up) -> [`actor::flows`] finds the newest
+//! binding's flow, on whichever worker -> that flow's [`actor::connection`] or [`actor::udp_socket`]. The response
+//! comes back to the proxy that sent the request, which its branch names.
+//!
+//! # Workers
+//!
+//! A worker is a thread (an actix arbiter) with its own listeners (`SO_REUSEPORT`), flows, registrar and proxy, so
+//! that the common path crosses no thread. A flow id is (worker, slot, generation): found without a hash, and never
+//! equal to a later flow on the same addresses.
 
 pub mod actor;
 pub mod config;

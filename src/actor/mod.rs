@@ -1,1 +1,22 @@
-//! actor
+//! The actors: thin shells that receive, ask [`proto`](crate::proto), and carry out what it returns.
+//!
+//! | actor | how many | takes |
+//! | --- | --- | --- |
+//! | [`connection`] | one per connection | octets of its stream, [`Deliver`](message::Deliver) |
+//! | [`udp_socket`] | one per UDP listener and worker | datagrams, [`Deliver`](message::Deliver) |
+//! | [`registrar`] | one per worker | [`Register`](message::Register), [`FlowFailed`](message::FlowFailed) |
+//! | [`proxy`] | one per worker | [`Inbound`](message::Inbound), [`FlowFailed`](message::FlowFailed) |
+//!
+//! They know each other's messages and a `Recipient`, never each other's type. [`flows`] is the way to a flow from
+//! any worker, [`worker`] what the actors of one worker share, [`node`] starts and ends them all.
+
+pub mod accept;
+pub mod connection;
+pub mod flows;
+pub mod message;
+pub mod node;
+pub mod proxy;
+pub mod registrar;
+pub mod settings;
+pub mod udp_socket;
+pub mod worker;

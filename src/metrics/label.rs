@@ -83,6 +83,8 @@ label! {
         MailboxFull => "mailbox_full",
         /// A request above `proxy.max_transactions`, answered 503.
         MaxTransactions => "max_transactions",
+        /// A REGISTER older than the binding it would change.
+        OutOfOrder => "out_of_order",
         /// A REGISTER above `registrar.max_bindings`.
         MaxBindings => "max_bindings",
         /// A REGISTER above `location.max_aors`.
@@ -91,10 +93,64 @@ label! {
         LocationUnavailable => "location_unavailable",
         /// A datagram that is neither SIP nor STUN.
         Unintelligible => "unintelligible",
-        /// A request that breaks a rule of SIP, answered 4xx.
+        /// A request that breaks a rule of SIP, answered 4xx or 505.
         Malformed => "malformed",
-        /// A response that no transaction waits for.
+        /// A request without a Via that can be read: dropped.
+        Unanswerable => "unanswerable",
+        /// 416
+        UnsupportedScheme => "unsupported_scheme",
+        /// 483
+        TooManyHops => "too_many_hops",
+        /// 482: the request was here before.
+        Loop => "loop",
+        /// 482: the request came on two ways.
+        Merged => "merged",
+        /// 400: a branch that is another request's.
+        BranchReused => "branch_reused",
+        /// 420
+        BadExtension => "bad_extension",
+        /// 403: neither for an AOR nor along a route of this node.
+        NotOurs => "not_ours",
+        /// 405 or 501: the node itself was asked for what it does not do.
+        NotServed => "not_served",
+        /// 404
+        NotFound => "not_found",
+        /// 480
+        NoBinding => "no_binding",
+        /// 481: a CANCEL that cancels nothing.
+        NothingToCancel => "nothing_to_cancel",
+        /// An ACK that belongs to nothing here.
+        StrayAck => "stray_ack",
+        /// A response whose topmost Via is not of this node.
         StrayResponse => "stray_response",
+        /// A response whose transaction is over.
+        LateResponse => "late_response",
+        /// A response that came on another flow than its request went.
+        ResponseOnOtherFlow => "response_on_other_flow",
+        /// STUN that is no Binding request, or is damaged.
+        Stun => "stun",
+        /// A datagram above `limits.max_message`, answered 513 where it was a request.
+        TooLarge => "too_large",
+        /// A datagram for which `limits.write_queue` had no room: lost.
+        SendQueueFull => "send_queue_full",
+        /// A connection that the system had no descriptor or memory for.
+        AcceptFailed => "accept_failed",
+    }
+}
+
+label! {
+    /// Why a branch of a request ended without a response from its UA.
+    BranchFailed = "reason" {
+        /// Its flow failed.
+        FlowFailed => "flow_failed",
+        /// Its flow had no room for the request.
+        Undeliverable => "undeliverable",
+        /// Nobody answered in time.
+        TimedOut => "timed_out",
+        /// An INVITE rang for too long.
+        TimerC => "timer_c",
+        /// A final response to an INVITE was never acknowledged.
+        NoAck => "no_ack",
     }
 }
 

@@ -12,7 +12,6 @@ mod label;
 use std::sync::atomic::AtomicI64;
 
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
@@ -20,7 +19,7 @@ use prometheus_client::registry::Registry;
 use crate::sip::{Method, Transport};
 
 pub use family::{Counters, Gauges, Label};
-pub use label::{FlowClosed, Refused, Status, TransactionKind};
+pub use label::{BranchFailed, FlowClosed, Refused, Status, TransactionKind};
 
 /// Every counter of a node, shared by its workers.
 #[derive(Debug)]
@@ -46,8 +45,8 @@ pub struct Metrics {
     pub aors: Gauge<i64, AtomicI64>,
     /// Transactions that are open.
     pub transactions: Gauges<TransactionKind>,
-    /// Messages that were sent again over UDP because no answer came.
-    pub retransmissions: Counter,
+    /// Branches that ended without a response from their UA, and why.
+    pub branches_failed: Counters<BranchFailed>,
 }
 
 impl Metrics {
@@ -67,7 +66,7 @@ impl Metrics {
             bindings: add(&mut registry, "bindings", "Bindings that are live"),
             aors: add(&mut registry, "aors", "Addresses-of-record that are known"),
             transactions: add(&mut registry, "transactions", "Transactions that are open"),
-            retransmissions: add(&mut registry, "retransmissions", "Messages that were sent again over UDP"),
+            branches_failed: add(&mut registry, "branches_failed", "Branches without a response, by reason"),
             registry,
         }
     }

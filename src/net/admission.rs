@@ -37,8 +37,9 @@ pub struct Permit {
 }
 
 impl Admission {
-    /// Limits in connections at once.
+    /// Limits in connections at once; a `max_per_address` of 0 is none.
     pub fn new(max_total: usize, max_per_address: usize) -> Arc<Self> {
+        let max_per_address = if max_per_address == 0 { usize::MAX } else { max_per_address };
         Arc::new(Self { max_total, max_per_address, open: Mutex::default() })
     }
 

@@ -31,6 +31,13 @@ impl Wire {
         self.pieces.into_iter()
     }
 
+    /// The status code, if it is a response.
+    pub fn status(&self) -> Option<u16> {
+        // The start line of a forwarded response is not touched, so it is in the first piece.
+        let code = self.pieces.first()?.strip_prefix(b"SIP/2.0 ")?.get(..3)?;
+        std::str::from_utf8(code).ok()?.parse().ok()
+    }
+
     /// In one piece, for a datagram; copies only when there are several.
     pub fn to_bytes(&self) -> Bytes {
         if let [piece] = self.pieces.as_slice() {

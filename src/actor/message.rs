@@ -1,0 +1,57 @@
+//! What the actors say to each other.
+
+use std::time::Duration;
+
+use actix::Message as ActorMessage;
+use flowhold_cluster::flow::Flow;
+
+use crate::proto::Source;
+use crate::sip::{Message, Wire};
+
+/// A REGISTER came over a flow.
+#[derive(Debug, ActorMessage)]
+#[rtype(result = "()")]
+pub struct Register {
+    /// The request.
+    pub message: Message,
+    /// The flow it came over.
+    pub source: Source,
+}
+
+/// Any other request, or a response, came over a flow.
+#[derive(Debug, ActorMessage)]
+#[rtype(result = "()")]
+pub struct Inbound {
+    /// The request or response.
+    pub message: Message,
+    /// The flow it came over.
+    pub source: Source,
+}
+
+/// A message is to leave over a flow.
+#[derive(Debug, ActorMessage)]
+#[rtype(result = "()")]
+pub struct Deliver {
+    /// The flow.
+    pub flow: Flow,
+    /// The octets.
+    pub wire: Wire,
+    /// What the message changes in the flow's keep-alive.
+    pub assign: Option<AssignFlowTimer>,
+}
+
+/// The flow's keep-alive changes with the message that leaves: it is the 200 to a REGISTER that added or refreshed
+/// bindings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AssignFlowTimer(
+    /// The Flow-Timer that the message carries, if it carries one.
+    pub Option<Duration>,
+);
+
+/// A flow has failed or was closed: nothing will be delivered over it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ActorMessage)]
+#[rtype(result = "()")]
+pub struct FlowFailed(
+    /// The flow that was.
+    pub Flow,
+);

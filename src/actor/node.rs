@@ -1,0 +1,258 @@
+//! Starts a node: opens its listeners, starts its workers' actors, says that it is ready, and waits for the signal to
+//! end.
+
+use std::convert::Infallible;
+use std::fmt::{self, Write as _};
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use flowhold_cluster::flow::NodeRun;
+use flowhold_cluster::memory::{self, Memory};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use super::accept::accept;
+use super::flows::FlowTable;
+use super::message::{FlowFailed, Inbound, Register};
+use super::proxy::Proxy;
+use super::registrar::Registrar;
+use super::settings;
+use super::udp_socket::UdpSocket;
+use super::worker::{Clock, Node, Peers, Worker};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::net::admission::Admission;
+use crate::net::listen::{self, Listener};
+use crate::net::{admin, descriptors};
+use crate::proto::proxy::Proxy as Core;
+
+/// How often the location service clears up what has expired.
+const PURGE_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener could not be opened.
+    #[error("{key}: {address}: {error}")]
+    Listen {
+        /// The key of the configuration that names it.
+        key: &'static str,
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The system refused something else that a node needs.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs a node until SIGTERM or SIGINT.
+pub fn run(config: Config) -> Result<(), StartError> {
+    descriptors::raise_limit(config.limits.max_connections);
+    let workers = NonZeroUsize::new(config.node.worker_count().into()).unwrap_or(NonZeroUsize::MIN);
+    let listeners = Listeners::open(&config, workers)?;
+    let ready = Ready::new(&config, &listeners);
+    System::new().block_on(async {
+        let admin = listeners.admin.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
+        let node = Arc::new(node(config, workers));
+        let arbiters: Vec<Arbiter> = (0..workers.get()).map(|_| Arbiter::new()).collect();
+        start_workers(&node, &arbiters, listeners).await?;
+        // A line of its own on standard output, for whoever started the node and waits for it.
+        println!("{ready}");
+        info!("{ready}");
+        tokio::select! {
+            never = purge(&node) => match never {},
+            never = serve_admin(admin, &node) => match never? {},
+            signal = ended() => info!(signal = signal?, "ending"),
+        }
+        for arbiter in arbiters {
+            arbiter.stop();
+            let _ = arbiter.join();
+        }
+        Ok(())
+    })
+}
+
+fn node(config: Config, workers: NonZeroUsize) -> Node {
+    let clock = Clock::start();
+    let location = Memory::new(memory::Settings {
+        remember: config.location.remember,
+        max_aors: config.location.max_aors,
+    });
+    Node {
+        // A node that starts twice in a millisecond does not get as far as its first binding in between.
+        run: NodeRun { node: config.node.id.as_str().into(), epoch: clock.now().0 },
+        ping_wait: settings::ping_wait(&config),
+        registrar: settings::registrar(&config),
+        metrics: Metrics::new(),
+        flows: FlowTable::new(workers.get()),
+        admission: Admission::new(config.limits.max_connections, config.limits.max_connections_per_address),
+        location: Arc::new(location),
+        clock,
+        config,
+    }
+}
+
+/// All sockets of a node, opened before anything is started so that a fault costs nothing.
+struct Listeners {
+    udp: Vec<Listener<std::net::UdpSocket>>,
+    tcp: Vec<Listener<std::net::TcpListener>>,
+    admin: Option<std::net::TcpListener>,
+}
+
+impl Listeners {
+    fn open(config: &Config, workers: NonZeroUsize) -> Result<Self, StartError> {
+        let udp = open_each("listen.udp", &config.listen.udp, |address| listen::udp(address, workers))?;
+        let tcp = open_each("listen.tcp", &config.listen.tcp, |address| listen::tcp(address, workers))?;
+        let admin = open_each("admin.listen", config.admin.listen.as_slice(), |address| {
+            let listener = std::net::TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        })?;
+        Ok(Self { udp, tcp, admin: admin.into_iter().next() })
+    }
+}
+
+fn open_each<L>(
+    key: &'static str,
+    addresses: &[SocketAddr],
+    open: impl Fn(SocketAddr) -> io::Result<L>,
+) -> Result<Vec<L>, StartError> {
+    let open = |&address| open(address).map_err(|error| StartError::Listen { key, address, error });
+    addresses.iter().map(open).collect()
+}
+
+/// Starts the actors of all workers, then opens the doors: a flow finds its registrar and every proxy there.
+async fn start_workers(
+    node: &Arc<Node>,
+    arbiters: &[Arbiter],
+    listeners: Listeners,
+) -> Result<(), StartError> {
+    let udp: Vec<SocketAddr> = listeners.udp.iter().map(|listener| listener.local).collect();
+    let tcp: Vec<SocketAddr> = listeners.tcp.iter().map(|listener| listener.local).collect();
+    let mut registrars = Vec::new();
+    let mut proxies = Vec::new();
+    for (index, arbiter) in (0..).zip(arbiters) {
+        registrars.push(Registrar::start_on(&arbiter.handle(), Arc::clone(node)));
+        let core = Core::new(settings::proxy(&node.config, index, &udp, &tcp), rand::random());
+        proxies.push(Proxy::start_on(&arbiter.handle(), core, Arc::clone(node)));
+    }
+    let watching_proxies: Vec<Recipient<FlowFailed>> =
+        proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
+    let proxies: Vec<Recipient<Inbound>> = proxies.into_iter().map(Addr::recipient).collect();
+
+    let mut doors = doors(listeners, arbiters.len());
+    for ((index, arbiter), registrar) in (0..).zip(arbiters).zip(registrars) {
+        let mut flow_watchers = vec![registrar.clone().recipient()];
+        flow_watchers.extend(watching_proxies.iter().cloned());
+        let registrar: Recipient<Register> = registrar.recipient();
+        let peers = Peers { registrar, proxies: proxies.clone(), flow_watchers };
+        let node = Arc::clone(node);
+        let Doors { udp, tcp } = doors.pop().expect("there are as many as arbiters");
+        let (opened, open) = tokio::sync::oneshot::channel();
+        arbiter.spawn_fn(move || {
+            let worker = Rc::new(Worker { index, node, peers });
+            let _ = opened.send(open_doors(udp, tcp, &worker));
+        });
+        open.await.map_err(|_| io::Error::other("a worker ended while it was started"))??;
+    }
+    Ok(())
+}
+
+/// The sockets of one worker.
+#[derive(Default)]
+struct Doors {
+    udp: Vec<std::net::UdpSocket>,
+    tcp: Vec<std::net::TcpListener>,
+}
+
+fn doors(listeners: Listeners, workers: usize) -> Vec<Doors> {
+    let mut doors: Vec<Doors> = (0..workers).map(|_| Doors::default()).collect();
+    for listener in listeners.udp {
+        doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.udp.push(socket));
+    }
+    for listener in listeners.tcp {
+        doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.tcp.push(socket));
+    }
+    doors
+}
+
+fn open_doors(
+    udp: Vec<std::net::UdpSocket>,
+    tcp: Vec<std::net::TcpListener>,
+    worker: &Rc<Worker>,
+) -> io::Result<()> {
+    for socket in udp {
+        UdpSocket::start(socket, Rc::clone(worker))?;
+    }
+    for listener in tcp {
+        let listener = TcpListener::from_std(listener)?;
+        actix_rt::spawn(accept(listener, Rc::clone(worker)));
+    }
+    Ok(())
+}
+
+/// Has the location service clear up, for as long as the node runs.
+async fn purge(node: &Node) -> Infallible {
+    let mut every = tokio::time::interval(PURGE_EVERY);
+    loop {
+        every.tick().await;
+        if let Err(error) = node.location.purge(node.clock.now()).await {
+            warn!(%error, "clearing up has to wait");
+        }
+    }
+}
+
+/// Serves metrics and health, for as long as the node runs.
+async fn serve_admin(listener: Option<std::net::TcpListener>, node: &Arc<Node>) -> io::Result<Infallible> {
+    let Some(listener) = listener else { return std::future::pending().await };
+    let node = Arc::clone(node);
+    let render = move || {
+        let counts = node.location.counts();
+        node.metrics.aors.set(i64::try_from(counts.aors).unwrap_or(i64::MAX));
+        node.metrics.bindings.set(i64::try_from(counts.bindings).unwrap_or(i64::MAX));
+        node.metrics.render()
+    };
+    admin::serve(TcpListener::from_std(listener)?, render).await;
+    std::future::pending().await
+}
+
+/// The name of the signal that asks the node to end.
+async fn ended() -> io::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
+
+/// What a node says when it is ready: its name and what it listens on, with the ports that it got.
+struct Ready(String);
+
+impl Ready {
+    fn new(config: &Config, listeners: &Listeners) -> Self {
+        let mut line = format!("flowhold ready node={}", config.node.id);
+        let udp = listeners.udp.iter().map(|listener| ("udp", listener.local));
+        let tcp = listeners.tcp.iter().map(|listener| ("tcp", listener.local));
+        let admin =
+            listeners.admin.iter().filter_map(|listener| Some(("admin", listener.local_addr().ok()?)));
+        for (name, local) in udp.chain(tcp).chain(admin) {
+            write!(line, " {name}={local}").expect("a String takes all that is written");
+        }
+        Self(line)
+    }
+}
+
+impl fmt::Display for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,198 @@
+//! The proxy of one worker: hands requests and responses to [`proto::proxy`](crate::proto::proxy), and carries out
+//! what that returns.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use flowhold_cluster::binding::Aor;
+use flowhold_cluster::flow::Flow;
+use futures_util::FutureExt;
+use tokio::time::Sleep;
+use tracing::debug;
+
+use super::flows::Undelivered;
+use super::message::{Deliver, FlowFailed, Inbound};
+use super::worker::Node;
+use crate::metrics::{BranchFailed, Refused, Status};
+use crate::proto::proxy::{Action, BranchId, ContextId, Event, Proxy as Core};
+use crate::sip::Wire;
+
+/// The actor of one worker's proxy.
+pub struct Proxy {
+    core: Core,
+    node: Arc<Node>,
+    /// What the core asked for and was not carried out yet.
+    actions: Vec<Action>,
+    /// An empty vector that `actions` changes places with, so that neither is allocated anew.
+    batch: Vec<Action>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Proxy {
+    /// Starts it on the arbiter of its worker.
+    pub fn start_on(arbiter: &ArbiterHandle, core: Core, node: Arc<Node>) -> Addr<Self> {
+        Self::start_in_arbiter(arbiter, move |ctx| {
+            ctx.set_mailbox_capacity(node.config.limits.proxy_mailbox);
+            let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
+            Self { core, node, actions: Vec::new(), batch: Vec::new(), timer }
+        })
+    }
+
+    /// Carries out what the core asked for, and what it asks for in turn.
+    fn carry_out(&mut self, ctx: &mut Context<Self>) {
+        while !self.actions.is_empty() {
+            let mut batch = std::mem::replace(&mut self.actions, std::mem::take(&mut self.batch));
+            for action in batch.drain(..) {
+                match action {
+                    Action::Send { to, wire, branch, .. } => self.send(to, wire, branch),
+                    Action::Lookup { context, aor } => self.look_up(context, aor, ctx),
+                    Action::Note { event, flow } => self.note(event, flow),
+                }
+            }
+            self.batch = batch;
+        }
+    }
+
+    fn send(&mut self, to: Flow, wire: Wire, branch: Option<BranchId>) {
+        let status = wire.status();
+        match self.node.flows.deliver(Deliver { flow: to, wire, assign: None }) {
+            Ok(()) => {
+                if let Some(status) = status {
+                    self.node.metrics.responses.inc(Status(status));
+                }
+            }
+            Err(Undelivered::Gone) => self.core.flow_failed(Instant::now(), to, &mut self.actions),
+            Err(Undelivered::Full) => {
+                self.node.metrics.refused.inc(Refused::MailboxFull);
+                if let Some(branch) = branch {
+                    self.core.undeliverable(Instant::now(), branch, &mut self.actions);
+                }
+            }
+        }
+    }
+
+    fn note(&self, event: Event, flow: Flow) {
+        match label(event) {
+            Label::Refused(reason) => self.node.metrics.refused.inc(reason),
+            Label::BranchFailed(reason) => self.node.metrics.branches_failed.inc(reason),
+        }
+        debug!(flow = %flow.id, peer = %flow.remote, ?event, "proxy");
+    }
+
+    fn look_up(&mut self, context: ContextId, aor: Aor, ctx: &mut Context<Self>) {
+        let node = Arc::clone(&self.node);
+        let mut lookup = Box::pin(async move { node.location.lookup(&aor, node.clock.now()).await });
+        // A store in memory answers at once; one that is asked over the network has others served meanwhile.
+        if let Some(known) = (&mut lookup).now_or_never() {
+            self.core.found(Instant::now(), context, known, &mut self.actions);
+            return;
+        }
+        let found = lookup.into_actor(self).map(move |known, proxy, ctx| {
+            proxy.core.found(Instant::now(), context, known, &mut proxy.actions);
+            proxy.carry_out(ctx);
+        });
+        ctx.spawn(found);
+    }
+
+    fn poll_timer(&mut self, ctx: &mut Context<Self>, cx: &mut task::Context<'_>) {
+        while let Some(deadline) = self.core.deadline() {
+            if self.timer.is_elapsed() || self.timer.deadline() > deadline.into() {
+                self.timer.as_mut().reset(deadline.into());
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.core.expire(Instant::now(), &mut self.actions);
+            self.carry_out(ctx);
+        }
+    }
+}
+
+impl Actor for Proxy {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.spawn(Timers);
+    }
+}
+
+impl Handler<Inbound> for Proxy {
+    type Result = ();
+
+    fn handle(&mut self, Inbound { message, source }: Inbound, ctx: &mut Self::Context) {
+        let now = Instant::now();
+        if message.is_request() {
+            self.core.request(now, message, source, &mut self.actions);
+        } else {
+            self.core.response(now, message, source, &mut self.actions);
+        }
+        self.carry_out(ctx);
+    }
+}
+
+impl Handler<FlowFailed> for Proxy {
+    type Result = ();
+
+    fn handle(&mut self, FlowFailed(flow): FlowFailed, ctx: &mut Self::Context) {
+        self.core.flow_failed(Instant::now(), flow, &mut self.actions);
+        self.carry_out(ctx);
+    }
+}
+
+/// The core's deadlines, as the context's one lasting future: it is polled after the mailbox, so whatever a message
+/// changed about the next deadline is seen.
+struct Timers;
+
+impl ActorFuture<Proxy> for Timers {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        proxy: &mut Proxy,
+        ctx: &mut Context<Proxy>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        proxy.poll_timer(ctx, cx);
+        Poll::Pending
+    }
+}
+
+/// Where an event is counted.
+enum Label {
+    Refused(Refused),
+    BranchFailed(BranchFailed),
+}
+
+fn label(event: Event) -> Label {
+    let refused = match event {
+        Event::Unanswerable => Refused::Unanswerable,
+        Event::Malformed(_) => Refused::Malformed,
+        Event::UnsupportedScheme => Refused::UnsupportedScheme,
+        Event::TooManyHops => Refused::TooManyHops,
+        Event::Loop => Refused::Loop,
+        Event::Merged => Refused::Merged,
+        Event::BranchReused => Refused::BranchReused,
+        Event::BadExtension => Refused::BadExtension,
+        Event::NotOurs => Refused::NotOurs,
+        Event::NotServed => Refused::NotServed,
+        Event::NotFound => Refused::NotFound,
+        Event::NoBinding => Refused::NoBinding,
+        Event::Overload => Refused::MaxTransactions,
+        Event::Unavailable => Refused::LocationUnavailable,
+        Event::NothingToCancel => Refused::NothingToCancel,
+        Event::StrayAck => Refused::StrayAck,
+        Event::StrayResponse => Refused::StrayResponse,
+        Event::LateResponse => Refused::LateResponse,
+        Event::ResponseOnOtherFlow => Refused::ResponseOnOtherFlow,
+        Event::FlowFailed => return Label::BranchFailed(BranchFailed::FlowFailed),
+        Event::Undeliverable => return Label::BranchFailed(BranchFailed::Undeliverable),
+        Event::TimedOut => return Label::BranchFailed(BranchFailed::TimedOut),
+        Event::TimerC => return Label::BranchFailed(BranchFailed::TimerC),
+        Event::NoAck => return Label::BranchFailed(BranchFailed::NoAck),
+    };
+    Label::Refused(refused)
+}

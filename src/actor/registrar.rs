@@ -1,0 +1,175 @@
+//! The registrar of one worker: asks [`proto::registrar`](crate::proto::registrar) what a REGISTER means, has the
+//! location service do it in one atomic step, and answers only after that.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::prelude::*;
+use flowhold_cluster::flow::Flow;
+use flowhold_cluster::location::{Bindings, UpdateError};
+use futures_util::FutureExt;
+use tracing::{debug, info, warn};
+
+use super::flows::Undelivered;
+use super::message::{AssignFlowTimer, Deliver, FlowFailed, Register};
+use super::settings::RETRY_AFTER;
+use super::worker::Node;
+use crate::metrics::{Refused, Status};
+use crate::proto::Source;
+use crate::proto::registrar::{Answer, Plan, Reject, Terms, plan};
+use crate::proto::served::{Arrival, Key, Served};
+use crate::sip::{Message as SipMessage, Name, Wire};
+
+/// The actor of one worker's registrar.
+pub struct Registrar {
+    node: Arc<Node>,
+    served: Served,
+}
+
+/// A REGISTER that is being served.
+struct Serving {
+    request: SipMessage,
+    source: Source,
+    /// Its transaction, where the transport may bring it again.
+    key: Option<Key>,
+}
+
+impl Registrar {
+    /// Starts it on the arbiter of its worker.
+    pub fn start_on(arbiter: &ArbiterHandle, node: Arc<Node>) -> Addr<Self> {
+        Self::start_in_arbiter(arbiter, move |ctx| {
+            let proxy = &node.config.proxy;
+            ctx.set_mailbox_capacity(node.config.limits.registrar_mailbox);
+            // RFC 3261 §17.2.2: timer J is 64 T1.
+            let served = Served::new(proxy.t1 * 64, proxy.max_transactions);
+            Self { node, served }
+        })
+    }
+
+    /// Carries a REGISTER as far as the location service, and answers it when that has answered.
+    fn serve(&mut self, serving: Serving, ctx: &mut Context<Self>) {
+        let Node { registrar, run, clock, .. } = &*self.node;
+        let planned = match serving.request.validate() {
+            Ok(()) => plan(registrar, &serving.request, &serving.source, run, clock.now()),
+            Err(fault) => Err(Reject::Malformed(fault)),
+        };
+        let Plan { update, terms } = match planned {
+            Ok(plan) => plan,
+            Err(reject) => {
+                let answer = reject.answer(&serving.request, &serving.source, &to_tag());
+                return self.answer(serving, answer);
+            }
+        };
+        let node = Arc::clone(&self.node);
+        let mut update = Box::pin(async move { node.location.update(update).await });
+        // A store in memory answers at once; one that is asked over the network has others served meanwhile.
+        if let Some(outcome) = (&mut update).now_or_never() {
+            return self.updated(serving, &terms, outcome);
+        }
+        let updated = update.into_actor(self);
+        ctx.spawn(updated.map(move |outcome, registrar, _| registrar.updated(serving, &terms, outcome)));
+    }
+
+    fn updated(&mut self, serving: Serving, terms: &Terms, outcome: Result<Bindings, UpdateError>) {
+        if let Err(error) = &outcome {
+            self.node.metrics.refused.inc(Refused::from(error));
+        }
+        let Serving { request, source, .. } = &serving;
+        let answer = terms.answer(request, source, outcome, &to_tag(), self.node.clock.now());
+        self.answer(serving, answer);
+    }
+
+    fn answer(&mut self, serving: Serving, answer: Answer) {
+        let Serving { request, source, key } = serving;
+        self.node.metrics.responses.inc(Status(answer.status));
+        if answer.status != 200 {
+            log_refusal(&request, &source, answer.status);
+        }
+        if let Some(key) = key {
+            self.served.answered(Instant::now(), key, answer.wire.to_bytes());
+        }
+        self.send(&request, source, answer.wire, answer.flow_timer.map(|timer| AssignFlowTimer(Some(timer))));
+    }
+
+    fn send(&self, request: &SipMessage, source: Source, wire: Wire, assign: Option<AssignFlowTimer>) {
+        let flow = request.top_via().map_or(source.flow, |via| source.reply_to(&via));
+        // The flow may have failed while the location service was asked, and what failed with it did not include
+        // this update.
+        if let Err(Undelivered::Gone) = self.node.flows.deliver(Deliver { flow, wire, assign }) {
+            self.flow_failed(source.flow);
+        }
+    }
+
+    fn flow_failed(&self, flow: Flow) {
+        let node = Arc::clone(&self.node);
+        let removal = async move {
+            match node.location.flow_failed(&node.run, &flow, node.clock.now()).await {
+                Ok(0) => {}
+                Ok(bindings) => {
+                    debug!(flow = %flow.id, peer = %flow.remote, bindings, "bindings ended with their flow");
+                }
+                Err(error) => {
+                    warn!(flow = %flow.id, %error, "the bindings of a failed flow could not be removed");
+                }
+            }
+        };
+        let mut removal = Box::pin(removal);
+        if (&mut removal).now_or_never().is_none() {
+            actix_rt::spawn(removal);
+        }
+    }
+}
+
+fn log_refusal(request: &SipMessage, source: &Source, status: u16) {
+    let aor = String::from_utf8_lossy(request.first(Name::To).unwrap_or_default());
+    info!(flow = %source.flow.id, peer = %source.flow.remote, %aor, status, "REGISTER refused");
+}
+
+/// A tag that nobody can guess (RFC 3261 §19.3).
+fn to_tag() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
+impl Actor for Registrar {
+    type Context = Context<Self>;
+}
+
+impl Handler<Register> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, Register { message: request, source }: Register, ctx: &mut Self::Context) {
+        if source.transport.is_reliable() {
+            return self.serve(Serving { request, source, key: None }, ctx);
+        }
+        match self.served.arrive(Instant::now(), &request, source.flow.remote) {
+            Arrival::New(key) => self.serve(Serving { request, source, key }, ctx),
+            Arrival::Again(response) => self.send(&request, source, Wire::from(response), None),
+            Arrival::Pending => {}
+            Arrival::Full => {
+                self.node.metrics.refused.inc(Refused::MaxTransactions);
+                let refusal = Reject::Unavailable { retry_after: RETRY_AFTER };
+                let answer = refusal.answer(&request, &source, &to_tag());
+                self.answer(Serving { request, source, key: None }, answer);
+            }
+        }
+    }
+}
+
+impl Handler<FlowFailed> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, FlowFailed(flow): FlowFailed, _: &mut Self::Context) {
+        self.flow_failed(flow);
+    }
+}
+
+impl From<&UpdateError> for Refused {
+    fn from(error: &UpdateError) -> Self {
+        match error {
+            UpdateError::OutOfOrder => Self::OutOfOrder,
+            UpdateError::TooManyBindings => Self::MaxBindings,
+            UpdateError::TooManyAors => Self::MaxAors,
+            UpdateError::Unavailable { .. } => Self::LocationUnavailable,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! From the configuration, and the listeners that were opened for it, to what the protocol's parts go by.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::config::{Config, PingTimeout};
+use crate::proto::keepalive::PingWait;
+use crate::proto::transaction::Timers;
+use crate::proto::{proxy, registrar};
+
+/// What the Server field of this node's own responses says.
+const SERVER: &str = concat!("Flowhold/", env!("CARGO_PKG_VERSION"));
+
+/// After how many seconds a peer may come back that was turned away for want of room: long enough to let a burst
+/// pass, short enough not to be noticed.
+pub const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// How long the server waits for the next ping.
+pub fn ping_wait(config: &Config) -> PingWait {
+    match config.outbound.ping_timeout {
+        PingTimeout::Auto => PingWait::FlowTimerAnd(config.outbound.grace),
+        PingTimeout::Never => PingWait::Unlimited,
+        PingTimeout::After(wait) => PingWait::Fixed(wait),
+    }
+}
+
+/// What every worker's registrar goes by.
+pub fn registrar(config: &Config) -> registrar::Settings {
+    let Config { registrar, outbound, .. } = config;
+    registrar::Settings {
+        domains: domains(config),
+        min_expires: registrar.min_expires,
+        max_expires: registrar.max_expires,
+        default_expires: registrar.default_expires,
+        max_bindings: registrar.max_bindings,
+        require_outbound: registrar.require_outbound,
+        flow_timer: outbound.flow_timer.unwrap_or_default(),
+        flow_timer_udp: outbound.flow_timer_udp.unwrap_or_default(),
+    }
+}
+
+/// What one worker's proxy goes by, where the node listens on `udp` and `tcp`.
+pub fn proxy(config: &Config, worker: u16, udp: &[SocketAddr], tcp: &[SocketAddr]) -> proxy::Settings {
+    let sent_by = |listeners: &[SocketAddr]| {
+        let first = listeners.first().map(|local| config.listen.sent_by(*local));
+        first.unwrap_or_default().into_bytes().into_boxed_slice()
+    };
+    proxy::Settings {
+        domains: domains(config),
+        hosts: udp.iter().chain(tcp).flat_map(|local| hosts(config, *local)).collect(),
+        sent_by: proxy::SentBy { udp: sent_by(udp), tcp: sent_by(tcp), ..proxy::SentBy::default() },
+        timers: Timers { t1: config.proxy.t1, t2: config.proxy.t2, t4: config.proxy.t4 },
+        timer_c: config.proxy.timer_c,
+        // Rounded up, so that a small limit leaves every worker something.
+        max_transactions: config.proxy.max_transactions.div_ceil(usize::from(config.node.worker_count())),
+        retry_after: RETRY_AFTER,
+        worker,
+        server: SERVER.as_bytes().into(),
+    }
+}
+
+fn domains(config: &Config) -> Vec<Box<[u8]>> {
+    config.node.domains.iter().map(|domain| domain.as_bytes().into()).collect()
+}
+
+/// The names under which a listener is reached: its own address, and what it is advertised as.
+fn hosts(config: &Config, local: SocketAddr) -> Vec<(Box<[u8]>, u16)> {
+    let host = match local.ip() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
+    };
+    let advertised = config.listen.sent_by(local);
+    let (name, port) = advertised.rsplit_once(':').expect("a sent-by has a port");
+    let port = port.parse().expect("a sent-by has a number for a port");
+    vec![(host.into_bytes().into(), local.port()), (name.as_bytes().into(), port)]
+}

@@ -1,0 +1,292 @@
+//! One UDP socket: SIP and STUN on the same port, and the flows of the peers that send to it.
+//!
+//! A flow is this socket and a remote address. It needs no state of its own: only where a Flow-Timer was assigned
+//! does the socket remember the remote address, to notice that its pings (STUN Binding requests, RFC 5626 §3.5.2)
+//! cease.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{self, Poll};
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use bytes::Bytes;
+use flowhold_cluster::flow::{Flow, FlowId};
+use tokio::net::UdpSocket as Socket;
+use tokio::time::Sleep;
+use tracing::{debug, info, warn};
+
+use super::message::Deliver;
+use super::worker::Worker;
+use crate::metrics::{FlowClosed, Refused};
+use crate::net::icmp;
+use crate::proto::Source;
+use crate::proto::keepalive::{self, Expiry};
+use crate::sip::{Message, Transport, stun};
+
+/// The largest datagram there is.
+const LARGEST_DATAGRAM: usize = 64 << 10;
+
+/// The socket is read this often before others on its worker get their turn.
+const READS_PER_TURN: usize = 64;
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; LARGEST_DATAGRAM].into_boxed_slice());
+}
+
+/// The actor of one UDP socket.
+pub struct UdpSocket {
+    socket: Rc<Socket>,
+    id: FlowId,
+    worker: Rc<Worker>,
+    /// Datagrams that the kernel had no room for, and how many octets they are.
+    waiting: VecDeque<(SocketAddr, Bytes)>,
+    waiting_octets: usize,
+    /// The flows with a Flow-Timer, and when to look at each of them next.
+    watched: HashMap<SocketAddr, Watched>,
+    look_at: BTreeSet<(Instant, SocketAddr)>,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// The keep-alive of one flow, and when `look_at` has it.
+struct Watched {
+    keepalive: keepalive::Server,
+    look_at: Instant,
+}
+
+impl UdpSocket {
+    /// Starts the actor of a bound socket on this thread's worker.
+    pub fn start(socket: std::net::UdpSocket, worker: Rc<Worker>) -> io::Result<()> {
+        let socket = Rc::new(Socket::from_std(socket)?);
+        Self::create(|ctx| {
+            ctx.set_mailbox_capacity(worker.node.config.limits.socket_mailbox);
+            Self {
+                socket,
+                id: worker.node.flows.open(worker.index, ctx.address().recipient()),
+                worker,
+                waiting: VecDeque::new(),
+                waiting_octets: 0,
+                watched: HashMap::new(),
+                look_at: BTreeSet::new(),
+                timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            }
+        });
+        Ok(())
+    }
+
+    fn poll(&mut self, cx: &mut task::Context<'_>) {
+        self.poll_read(cx);
+        self.poll_send(cx);
+        self.poll_timer(cx);
+    }
+
+    fn poll_read(&mut self, cx: &mut task::Context<'_>) {
+        BUFFER.with_borrow_mut(|buffer| {
+            let mut reads = 0;
+            while self.socket.poll_recv_ready(cx).is_ready() {
+                match self.socket.try_recv_from(buffer) {
+                    Ok((length, remote)) => self.receive(&buffer[..length], remote),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                    // An ICMP error of some peer, which `poll_unreachable` finds out about.
+                    Err(error) => debug!(%error, "receiving failed"),
+                }
+                reads += 1;
+                if reads == READS_PER_TURN {
+                    cx.waker().wake_by_ref();
+                    return;
+                }
+            }
+        });
+    }
+
+    fn receive(&mut self, datagram: &[u8], remote: SocketAddr) {
+        // RFC 5626 §8: the first octet tells STUN from SIP.
+        if stun::is_stun(datagram) {
+            self.receive_stun(datagram, remote);
+        } else if !datagram.iter().all(u8::is_ascii_whitespace) {
+            // RFC 5626 §4.4.1: CRLF is no keep-alive over UDP. Some UAs send it all the same: it is let pass.
+            self.receive_sip(datagram, remote);
+        }
+    }
+
+    fn receive_stun(&mut self, datagram: &[u8], remote: SocketAddr) {
+        let Some(request) = stun::parse(datagram) else {
+            self.worker.node.metrics.refused.inc(Refused::Stun);
+            return;
+        };
+        if let Some(watched) = self.watched.get_mut(&remote) {
+            watched.keepalive.ping(Instant::now());
+        }
+        self.worker.node.metrics.pings.inc(Transport::Udp);
+        self.send(remote, Bytes::copy_from_slice(&stun::binding_response(&request, remote)));
+    }
+
+    fn receive_sip(&mut self, datagram: &[u8], remote: SocketAddr) {
+        let source = Source { flow: self.flow(remote), transport: Transport::Udp };
+        let limit = self.worker.node.config.limits.max_message;
+        match Message::parse(Bytes::copy_from_slice(datagram)) {
+            Ok(message) if datagram.len() <= limit => {
+                if let Some(answer) = self.worker.dispatch(message, source) {
+                    self.send(remote, answer.to_bytes());
+                }
+            }
+            Ok(message) => {
+                self.worker.node.metrics.refused.inc(Refused::TooLarge);
+                info!(peer = %remote, octets = datagram.len(), "message too large");
+                if let Some(answer) = self.worker.answer(&message, source, 513, "Message Too Large") {
+                    self.send(remote, answer.to_bytes());
+                }
+            }
+            Err(error) => {
+                self.worker.node.metrics.refused.inc(Refused::Unintelligible);
+                debug!(peer = %remote, %error, "not a SIP message");
+            }
+        }
+    }
+
+    fn flow(&self, remote: SocketAddr) -> Flow {
+        Flow { id: self.id, remote }
+    }
+
+    fn send(&mut self, remote: SocketAddr, datagram: Bytes) {
+        if self.waiting.is_empty() && self.try_send(remote, &datagram) {
+            return;
+        }
+        if self.waiting_octets + datagram.len() > self.worker.node.config.limits.write_queue {
+            // UDP loses datagrams, and SIP sends again what matters.
+            self.worker.node.metrics.refused.inc(Refused::SendQueueFull);
+            return;
+        }
+        self.waiting_octets += datagram.len();
+        self.waiting.push_back((remote, datagram));
+    }
+
+    /// False when the kernel has no room for it now.
+    fn try_send(&self, remote: SocketAddr, datagram: &[u8]) -> bool {
+        // A send reports, once, the ICMP error of an earlier datagram to whichever peer: so a failed send is tried
+        // once more before it counts as this datagram's own failure.
+        for _ in 0..2 {
+            match self.socket.try_send_to(datagram, remote) {
+                Ok(_) => return true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) => debug!(peer = %remote, %error, "sending failed"),
+            }
+        }
+        true
+    }
+
+    fn poll_send(&mut self, cx: &mut task::Context<'_>) {
+        while let Some((remote, datagram)) = self.waiting.front() {
+            if self.socket.poll_send_ready(cx).is_pending() {
+                return;
+            }
+            if self.try_send(*remote, datagram) {
+                self.waiting_octets -= datagram.len();
+                self.waiting.pop_front();
+            }
+        }
+    }
+
+    fn assign(&mut self, remote: SocketAddr, flow_timer: Option<Duration>) {
+        let mut keepalive = keepalive::Server::default();
+        keepalive.assign(Instant::now(), flow_timer, self.worker.node.ping_wait);
+        self.unwatch(remote);
+        if let Some(look_at) = keepalive.deadline() {
+            self.look_at.insert((look_at, remote));
+            self.watched.insert(remote, Watched { keepalive, look_at });
+        }
+    }
+
+    fn unwatch(&mut self, remote: SocketAddr) {
+        if let Some(watched) = self.watched.remove(&remote) {
+            self.look_at.remove(&(watched.look_at, remote));
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut task::Context<'_>) {
+        while let Some((due, remote)) = self.look_at.first().copied() {
+            if self.timer.deadline() != due.into() {
+                self.timer.as_mut().reset(due.into());
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.look_at.remove(&(due, remote));
+            let watched = self.watched.get_mut(&remote).expect("what is to be looked at is watched");
+            match watched.keepalive.expire(Instant::now()) {
+                Expiry::NotBefore(later) => {
+                    watched.look_at = later;
+                    self.look_at.insert((later, remote));
+                }
+                Expiry::Failed => self.fail(remote, FlowClosed::FlowTimer),
+                Expiry::Unwatched => self.unwatch(remote),
+            }
+        }
+    }
+
+    fn fail(&mut self, remote: SocketAddr, reason: FlowClosed) {
+        self.unwatch(remote);
+        self.worker.flow_failed(self.flow(remote));
+        self.worker.node.metrics.flows_closed.inc(reason);
+        info!(flow = %self.id, peer = %remote, reason = reason.as_str(), "flow closed");
+    }
+}
+
+impl Actor for UdpSocket {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.spawn(Io);
+        ctx.add_stream(icmp::unreachable(Rc::clone(&self.socket)));
+    }
+}
+
+/// RFC 5626 §7: an ICMP error that says that a peer is unreachable is the end of its flow.
+impl StreamHandler<io::Result<SocketAddr>> for UdpSocket {
+    fn handle(&mut self, unreachable: io::Result<SocketAddr>, _: &mut Self::Context) {
+        match unreachable {
+            Ok(remote) => self.fail(remote, FlowClosed::Unreachable),
+            Err(error) => {
+                warn!(%error, "ICMP errors can no longer be read: a dead UDP flow is found by its timer");
+            }
+        }
+    }
+
+    fn finished(&mut self, _: &mut Self::Context) {
+        // The socket serves on without it.
+    }
+}
+
+impl Handler<Deliver> for UdpSocket {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+        let remote = deliver.flow.remote;
+        if let Some(assign) = deliver.assign {
+            self.assign(remote, assign.0);
+        }
+        self.send(remote, deliver.wire.to_bytes());
+    }
+}
+
+/// The socket's reading and writing, as the context's one future.
+struct Io;
+
+impl ActorFuture<UdpSocket> for Io {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        socket: &mut UdpSocket,
+        _: &mut Context<UdpSocket>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        socket.poll(cx);
+        Poll::Pending
+    }
+}

@@ -1,0 +1,147 @@
+//! What the actors share: the node's part that every worker sees, and the worker's own.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use actix::Recipient;
+use flowhold_cluster::binding::Timestamp;
+use flowhold_cluster::flow::{Flow, NodeRun};
+use flowhold_cluster::location::Location;
+
+use super::flows::FlowTable;
+use super::message::{FlowFailed, Inbound, Register};
+use super::settings::RETRY_AFTER;
+use crate::config::Config;
+use crate::metrics::{Metrics, Refused};
+use crate::net::admission::Admission;
+use crate::proto::keepalive::PingWait;
+use crate::proto::proxy::Proxy;
+use crate::proto::{Source, registrar};
+use crate::sip::{Message, Method, Response, Wire};
+
+/// What all workers of a node share.
+pub struct Node {
+    /// The configuration as it was read at the start.
+    pub config: Config,
+    /// This run of this node.
+    pub run: NodeRun,
+    /// How long a flow with a Flow-Timer may go without a ping.
+    pub ping_wait: PingWait,
+    /// What the registrars go by.
+    pub registrar: registrar::Settings,
+    /// The counters.
+    pub metrics: Metrics,
+    /// The sockets and connections that are open.
+    pub flows: FlowTable,
+    /// Who is let in.
+    pub admission: Arc<Admission>,
+    /// Which flow leads to which AOR.
+    pub location: Arc<dyn Location>,
+    /// The time that bindings are measured in.
+    pub clock: Clock,
+}
+
+/// The actors that a message from any flow may have to reach.
+#[derive(Clone)]
+pub struct Peers {
+    /// The worker's own registrar.
+    pub registrar: Recipient<Register>,
+    /// The proxies of all workers, by worker.
+    pub proxies: Vec<Recipient<Inbound>>,
+    /// Whoever has to know when a flow of this worker fails.
+    pub flow_watchers: Vec<Recipient<FlowFailed>>,
+}
+
+/// One worker: a thread with its own listeners, flows, registrar and proxy.
+pub struct Worker {
+    /// Its number, counted from 0.
+    pub index: u16,
+    /// The node it is part of.
+    pub node: Arc<Node>,
+    /// The actors its flows talk to.
+    pub peers: Peers,
+}
+
+impl Worker {
+    /// Hands what came over a flow to the actor that serves it.
+    ///
+    /// Returns the answer to a request that no actor has room for.
+    pub fn dispatch(&self, message: Message, source: Source) -> Option<Wire> {
+        if !message.is_request() {
+            self.dispatch_response(message, source);
+            return None;
+        }
+        let method = message.method();
+        self.node.metrics.requests.inc(method);
+        let full = if method == Method::Register {
+            self.peers
+                .registrar
+                .try_send(Register { message, source })
+                .err()
+                .map(|error| error.into_inner().message)
+        } else {
+            let proxy = &self.peers.proxies[usize::from(self.index)];
+            proxy.try_send(Inbound { message, source }).err().map(|error| error.into_inner().message)
+        };
+        full.and_then(|request| self.overloaded(&request, source))
+    }
+
+    /// A response goes to the proxy that sent the request, which may be another worker's.
+    fn dispatch_response(&self, message: Message, source: Source) {
+        let branch = message.top_via().ok().and_then(|via| via.branch().and_then(Proxy::worker_of_branch));
+        let proxy = branch.and_then(|worker| self.peers.proxies.get(usize::from(worker)));
+        let taken = proxy.is_some_and(|proxy| proxy.try_send(Inbound { message, source }).is_ok());
+        if !taken {
+            self.node.metrics.refused.inc(Refused::StrayResponse);
+        }
+    }
+
+    fn overloaded(&self, request: &Message, source: Source) -> Option<Wire> {
+        self.node.metrics.refused.inc(Refused::MailboxFull);
+        self.answer(request, source, 503, "Service Unavailable")
+    }
+
+    /// A response to a request that goes no further than its flow; `None` to what is never answered.
+    pub fn answer(&self, request: &Message, source: Source, status: u16, reason: &str) -> Option<Wire> {
+        // RFC 3261 §17.1.1.3: an ACK is not answered, and a response is not either.
+        if !request.is_request() || request.method() == Method::Ack {
+            return None;
+        }
+        let Flow { remote, .. } = source.flow;
+        let mut response = Response::to(request, status, reason).source(remote.ip(), remote.port());
+        if status == 503 {
+            response = response.header("Retry-After", RETRY_AFTER.as_secs().to_string());
+        }
+        Some(response.finish())
+    }
+
+    /// Tells everyone who has to know that a flow failed.
+    pub fn flow_failed(&self, flow: Flow) {
+        for watcher in &self.peers.flow_watchers {
+            // Not `try_send`: a full mailbox must not keep a dead flow's bindings alive. What can queue up is
+            // bounded all the same, because a flow fails once.
+            watcher.do_send(FlowFailed(flow));
+        }
+    }
+}
+
+/// Wall-clock time that never steps back: read once at the start, and counted on from there.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: Instant,
+    started_at: Timestamp,
+}
+
+impl Clock {
+    /// Reads the wall clock.
+    pub fn start() -> Self {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+        Self { started: Instant::now(), started_at: Timestamp(millis) }
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.started_at + self.started.elapsed()
+    }
+}
