@@ -53,7 +53,7 @@ impl Proxy {
             }
             // RFC 4320 §4.2: by now the sender has given up.
             Server::NonInvite(server) => {
-                server.give_up();
+                server.give_up(now, &self.settings.timers);
                 note(out, Event::Unavailable, context.from);
             }
             Server::Ack => note(out, Event::Unavailable, context.from),

@@ -183,7 +183,7 @@ impl Proxy {
         let context = &mut self.contexts[slot as usize];
         if let (408, super::context::Server::NonInvite(server)) = (status, &mut context.server) {
             // RFC 4320 §4.2: a 408 to anything but an INVITE comes too late to be of use and is never sent.
-            return server.give_up();
+            return server.give_up(now, &self.settings.timers);
         }
         match answer {
             // RFC 3261 §16.7 step 6: a 503 speaks of the UA, not of us; passed on, it would turn the sender away from us.

@@ -16,11 +16,13 @@
 //!              v                             |
 //!       +-----------+  request:              |
 //!       | Completed |  last response again <-+
-//!       +-----------+
-//!              | J                          given up, from any state: the user will not answer (RFC 4320 §4.2)
-//!              v
-//!       +------------+
-//!       | Terminated |
+//!       +-----------+          +--------+   from Trying and Proceeding, when the
+//!              |               | Silent |<--- user will not answer (RFC 4320 §4.2);
+//!              | J             +--------+   request: absorb
+//!              |                    | J
+//!              v                    |
+//!       +------------+              |
+//!       | Terminated |<-------------+
 //!       +------------+
 //! ```
 
@@ -40,6 +42,7 @@ enum State {
     Trying { reassure: Instant },
     Proceeding,
     Completed { j: Instant },
+    Silent { j: Instant },
     Terminated,
 }
 
@@ -65,7 +68,7 @@ impl NonInviteServer {
                 true
             }
             // RFC 3261 §17.2.2: any later final response is discarded.
-            (State::Completed { .. } | State::Terminated, _) => false,
+            (State::Completed { .. } | State::Silent { .. } | State::Terminated, _) => false,
         }
     }
 
@@ -74,15 +77,16 @@ impl NonInviteServer {
         matches!(self.state, State::Proceeding | State::Completed { .. })
     }
 
-    /// There will be no answer.
-    pub fn give_up(&mut self) {
-        self.state = State::Terminated;
+    /// There will be no answer. Repetitions are still absorbed for as long as they may come.
+    pub fn give_up(&mut self, now: Instant, timers: &Timers) {
+        self.state =
+            if self.reliable { State::Terminated } else { State::Silent { j: now + timers.patience() } };
     }
 
     /// When `expire` has something to say.
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Trying { reassure: at } | State::Completed { j: at } => Some(at),
+            State::Trying { reassure: at } | State::Completed { j: at } | State::Silent { j: at } => Some(at),
             State::Proceeding | State::Terminated => None,
         }
     }
@@ -94,7 +98,7 @@ impl NonInviteServer {
                 self.state = State::Proceeding;
                 Some(Fired::Trying)
             }
-            State::Completed { j } if j <= now => {
+            State::Completed { j } | State::Silent { j } if j <= now => {
                 self.state = State::Terminated;
                 Some(Fired::Ended)
             }
@@ -104,7 +108,7 @@ impl NonInviteServer {
 
     /// A final response was sent, or never will be.
     pub fn is_answered(&self) -> bool {
-        matches!(self.state, State::Completed { .. } | State::Terminated)
+        matches!(self.state, State::Completed { .. } | State::Silent { .. } | State::Terminated)
     }
 
     /// Nothing is left to do.

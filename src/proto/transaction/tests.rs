@@ -248,8 +248,18 @@ fn rfc4320_s4_1_a_100_follows_when_timer_e_has_reached_t2_and_no_other_provision
 #[test]
 fn rfc4320_s4_2_a_request_nobody_answers_ends_without_a_response() {
     let start = Instant::now();
-    let mut server = NonInviteServer::new(start, false, &TIMERS);
-    server.give_up();
+    let mut server = NonInviteServer::new(start, true, &TIMERS);
+    server.give_up(start, &TIMERS);
     assert!(server.is_terminated());
     assert!(!server.respond(start, 408, &TIMERS));
+}
+
+#[test]
+fn rfc4320_s4_2_a_request_without_an_answer_still_absorbs_its_repetitions() {
+    let start = Instant::now();
+    let mut server = NonInviteServer::new(start, false, &TIMERS);
+    server.give_up(start, &TIMERS);
+    assert!(!server.repeated());
+    assert!(!server.respond(start, 200, &TIMERS));
+    assert_eq!(fired_until!(server, start, 60), [(32000, Fired::Ended)]);
 }

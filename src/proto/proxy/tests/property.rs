@@ -1,1 +1,238 @@
-//! Whatever happens.
+//! Whatever happens in whatever order: each request gets one final response, and in the end nothing is left.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::super::Event;
+use super::scenario::*;
+use crate::proto::Source;
+use crate::sip::{Method, Name};
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A new request comes.
+    Request {
+        method: &'static str,
+        udp: bool,
+        old_peer: bool,
+    },
+    /// A request comes once more.
+    Repeat(prop::sample::Index),
+    Cancel(prop::sample::Index),
+    /// The ACK to the final response of an INVITE, if there is one.
+    Ack(prop::sample::Index),
+    /// Bob answers a request that he got, perhaps not for the first time.
+    Answer(prop::sample::Index, u16),
+    Wait(u64),
+    FlowFailed,
+    Undeliverable(prop::sample::Index),
+    /// The location service stops answering.
+    Hold,
+    Release,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let index = any::<prop::sample::Index>;
+    let statuses =
+        prop::sample::select(vec![100, 180, 183, 200, 200, 302, 401, 404, 408, 480, 486, 487, 503, 603]);
+    prop_oneof![
+        4 => (prop::sample::select(vec!["INVITE", "INVITE", "MESSAGE", "BYE", "NEW"]), any::<bool>(), prop::bool::weighted(0.2))
+            .prop_map(|(method, udp, old_peer)| Step::Request { method, udp, old_peer }),
+        2 => index().prop_map(Step::Repeat),
+        1 => index().prop_map(Step::Cancel),
+        2 => index().prop_map(Step::Ack),
+        6 => (index(), statuses).prop_map(|(nth, status)| Step::Answer(nth, status)),
+        4 => prop_oneof![0_u64..2000, 0_u64..40_000, 0_u64..200_000].prop_map(Step::Wait),
+        1 => Just(Step::FlowFailed),
+        1 => index().prop_map(Step::Undeliverable),
+        1 => Just(Step::Hold),
+        2 => Just(Step::Release),
+    ]
+}
+
+/// A request that Alice sent.
+struct Asked {
+    text: String,
+    from: Source,
+    at: Instant,
+    call_id: String,
+    method: Method,
+}
+
+struct Run {
+    scenario: Scenario,
+    bob: Source,
+    asked: Vec<Asked>,
+    /// What Bob got and may answer.
+    got: Vec<Sent>,
+    /// Final responses that went back, by Call-ID and `CSeq`.
+    finals: BTreeMap<(String, String), Vec<Sent>>,
+    /// Call-IDs of requests that Bob answered 408.
+    answered_408: BTreeSet<String>,
+}
+
+impl Run {
+    fn new(bob_udp_too: bool) -> Run {
+        let bob = if bob_udp_too { bob_udp() } else { bob() };
+        let scenario =
+            Scenario::with(settings(), &[binding(bob, "sip:bob@10.0.0.2", "<sip:edge.example.com;lr>")]);
+        Run {
+            scenario,
+            bob,
+            asked: Vec::new(),
+            got: Vec::new(),
+            finals: BTreeMap::new(),
+            answered_408: BTreeSet::new(),
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        let sent = match step {
+            Step::Request { method, udp, old_peer } => {
+                let cookie = if old_peer { "" } else { "z9hG4bK" };
+                let branch = format!("{cookie}{}", self.asked.len());
+                let text = request(method, if udp { "UDP" } else { "TCP" }, &branch);
+                let from = if udp { alice_udp() } else { alice() };
+                let asked = Asked {
+                    from,
+                    at: self.scenario.now,
+                    call_id: format!("call-{branch}"),
+                    method: Method::of(method.as_bytes()),
+                    text,
+                };
+                let sent = self.scenario.request(&asked.text, from);
+                self.asked.push(asked);
+                sent
+            }
+            Step::Repeat(nth) => self.repeat(nth),
+            Step::Cancel(nth) => self.cancel(nth),
+            Step::Ack(nth) => self.ack(nth),
+            Step::Answer(nth, status) if !self.got.is_empty() => {
+                let got = nth.get(&self.got);
+                if status == 408 {
+                    self.answered_408.insert(got.first(Name::CallId).to_owned());
+                }
+                let answer = got.answer(status);
+                self.scenario.message(answer, self.bob)
+            }
+            Step::Wait(ms) => self.scenario.wait(Duration::from_millis(ms)),
+            Step::FlowFailed => self.scenario.flow_failed(self.bob.flow),
+            Step::Undeliverable(nth) if !self.got.is_empty() => {
+                let branch = nth.get(&self.got).branch;
+                branch.map(|branch| self.scenario.undeliverable(branch)).unwrap_or_default()
+            }
+            Step::Hold => {
+                self.scenario.hold = true;
+                Vec::new()
+            }
+            Step::Release => self.scenario.release(),
+            Step::Answer(..) | Step::Undeliverable(_) => Vec::new(),
+        };
+        self.record(sent);
+    }
+
+    /// As a UA may: while it waits for an answer, or for as long as a datagram of its may be under way.
+    fn repeat(&mut self, nth: prop::sample::Index) -> Vec<Sent> {
+        if self.asked.is_empty() {
+            return Vec::new();
+        }
+        let asked = nth.get(&self.asked);
+        let answered =
+            self.finals.keys().any(|(call_id, cseq)| *call_id == asked.call_id && !cseq.ends_with("CANCEL"));
+        let udp = !asked.from.transport.is_reliable();
+        let young = self.scenario.now < asked.at + Duration::from_secs(30);
+        if !udp || !young || (answered && asked.method == Method::Invite) {
+            return Vec::new();
+        }
+        self.scenario.request(&asked.text.clone(), asked.from)
+    }
+
+    fn cancel(&mut self, nth: prop::sample::Index) -> Vec<Sent> {
+        let invites: Vec<&Asked> = self.asked.iter().filter(|asked| asked.method == Method::Invite).collect();
+        if invites.is_empty() {
+            return Vec::new();
+        }
+        let asked = nth.get(&invites);
+        if self.finals.keys().any(|(call_id, cseq)| *call_id == asked.call_id && cseq.ends_with("CANCEL")) {
+            return Vec::new();
+        }
+        self.scenario.request(&asked.text.replace("INVITE", "CANCEL"), asked.from)
+    }
+
+    fn ack(&mut self, nth: prop::sample::Index) -> Vec<Sent> {
+        if self.asked.is_empty() {
+            return Vec::new();
+        }
+        let asked = nth.get(&self.asked);
+        let cseq = "1 INVITE".to_owned();
+        let Some(last) = self.finals.get(&(asked.call_id.clone(), cseq)).and_then(|finals| finals.last())
+        else {
+            return Vec::new();
+        };
+        let ack = ack_to(&asked.text, last);
+        let ack = if last.status() < 300 { ack.replace("branch=", "branch=z9hG4bKack") } else { ack };
+        self.scenario.request(&ack, asked.from)
+    }
+
+    fn record(&mut self, sent: Vec<Sent>) {
+        for sent in sent {
+            if sent.message.is_request() {
+                assert_eq!(sent.to, self.bob.flow);
+                if sent.branch.is_some() {
+                    self.got.push(sent);
+                }
+            } else if sent.status() >= 200 {
+                let key = (sent.first(Name::CallId).to_owned(), sent.first(Name::CSeq).to_owned());
+                self.finals.entry(key).or_default().push(sent);
+            }
+        }
+    }
+
+    fn check(mut self) {
+        self.scenario.hold = false;
+        let sent = self.scenario.wait(Duration::from_secs(400));
+        self.record(sent);
+        self.scenario.assert_comes_to_rest();
+        let mut unanswered = 0;
+        for asked in &self.asked {
+            let method = asked.text.split(' ').next().unwrap();
+            let Some(finals) = self.finals.get(&(asked.call_id.clone(), format!("1 {method}"))) else {
+                // RFC 4320 §4.2: silence is right where a 408 would have been the answer.
+                assert_ne!(asked.method, Method::Invite, "no final response to {}", asked.text);
+                unanswered += usize::from(!self.answered_408.contains(&asked.call_id));
+                continue;
+            };
+            if finals[0].status() < 300 && asked.method == Method::Invite {
+                assert!(finals.iter().all(|sent| sent.status() < 300), "a failure after a 2xx");
+            } else {
+                assert!(
+                    finals.iter().all(|sent| sent.text() == finals[0].text()),
+                    "two different final responses"
+                );
+            }
+        }
+        let timed_out = |event: &&Event| matches!(event, Event::TimedOut | Event::Unavailable);
+        assert!(
+            unanswered <= self.scenario.events.iter().filter(timed_out).count(),
+            "a request was forgotten"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn every_request_gets_one_final_response_and_nothing_is_left(
+        bob_udp_too in any::<bool>(),
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        let mut run = Run::new(bob_udp_too);
+        for step in steps {
+            run.step(step);
+        }
+        run.check();
+    }
+}
