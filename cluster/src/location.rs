@@ -116,6 +116,9 @@ pub trait Location: Send + Sync + 'static {
 
     /// Removes every binding that is still reached over this holder's flow, whichever its AOR (RFC 5626 §7); one that has
     /// moved to another flow stays, and so does one that is not direct. Returns how many live ones went.
+    ///
+    /// It knows nothing of updates to come: who finds that a flow ended while an update onto it was under way calls this
+    /// once more after the update.
     fn flow_failed<'a>(
         &'a self,
         holder: &'a NodeRun,

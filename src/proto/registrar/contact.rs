@@ -103,7 +103,7 @@ fn instance_key(params: &Known<'_>, extensions: &Extensions) -> Result<Option<Bi
     let Some(reg_id) = params.reg_id else { return Ok(None) };
     if !extensions.has_outbound_first_hop {
         // RFC 5626 §6: 439 if the UA counts on outbound, otherwise the reg-id is ignored.
-        return if extensions.is_in_supported { Err(Reject::FirstHopLacksOutbound) } else { Ok(None) };
+        return if extensions.ua_knows_outbound { Err(Reject::FirstHopLacksOutbound) } else { Ok(None) };
     }
     // RFC 5626 §6: a reg-id without an instance-id is ignored.
     let Some(instance_id) = params.instance.and_then(instance_id::normal) else { return Ok(None) };

@@ -7,7 +7,7 @@ use super::reject::Reject;
 /// What a REGISTER says of extensions and of the way it came.
 pub(super) struct Extensions {
     /// The UA has `outbound` among its Supported.
-    pub(super) is_in_supported: bool,
+    pub(super) ua_knows_outbound: bool,
     /// No proxy lies between the UA and us.
     pub(super) is_first_hop: bool,
     /// The first hop keeps flows, so that reg-id has a meaning.
@@ -24,7 +24,7 @@ impl Extensions {
         // RFC 5626 §6: the Via tells whether we are the first hop: it is the UA's own and the only one.
         let is_first_hop = request.values(Name::Via).nth(1).is_none();
         Ok(Self {
-            is_in_supported: request.has_tag(Name::Supported, "outbound"),
+            ua_knows_outbound: request.has_tag(Name::Supported, "outbound"),
             is_first_hop,
             has_outbound_first_hop: is_first_hop || path.has_ob,
             path: path.values,

@@ -103,7 +103,7 @@ pub fn plan(
         Contacts::Star => Changes::RemoveAll,
         Contacts::Each(contacts) => {
             check(settings, &extensions, &contacts)?;
-            terms.outbound = extensions.is_in_supported && contacts.iter().any(Contact::is_outbound);
+            terms.outbound = extensions.ua_knows_outbound && contacts.iter().any(Contact::is_outbound);
             // A UA that removes its binding has no more use for the flow.
             if terms.outbound && contacts.iter().any(|contact| contact.is_put() && contact.is_outbound()) {
                 terms.flow_timer = flow_timer(settings, source, &extensions);
@@ -154,7 +154,7 @@ fn check(settings: &Settings, extensions: &Extensions, contacts: &[Contact<'_>])
         return Err(Reject::SeveralFlows);
     }
     // RFC 5626 §6: the registrar may refuse registrations without instance-id and reg-id.
-    let is_outbound = |contact: &Contact<'_>| contact.is_outbound() && extensions.is_in_supported;
+    let is_outbound = |contact: &Contact<'_>| contact.is_outbound() && extensions.ua_knows_outbound;
     if settings.require_outbound && contacts.iter().any(|contact| contact.is_put() && !is_outbound(contact)) {
         return Err(Reject::OutboundRequired);
     }

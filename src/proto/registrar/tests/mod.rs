@@ -137,7 +137,7 @@ impl Register {
     }
 
     fn with(mut self, name: &str, value: &str) -> Self {
-        self.fields += &format!("{name}: {value}\r\n");
+        self.fields.extend([name, ": ", value, "\r\n"]);
         self
     }
 
@@ -147,10 +147,11 @@ impl Register {
 
     fn message(&self) -> Message {
         let Self { uri, to, call_id, cseq, fields, .. } = self;
-        let vias: String =
-            (0..self.vias).map(|n| format!("Via: SIP/2.0/TCP 192.0.2.{n};branch=z9hG4bK{n}\r\n")).collect();
+        let vias: Vec<_> =
+            (0..self.vias).map(|n| format!("SIP/2.0/TCP 192.0.2.{n};branch=z9hG4bK{n}")).collect();
+        let vias = vias.join(", ");
         let text = format!(
-            "REGISTER {uri} SIP/2.0\r\n{vias}From: {to};tag=f\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
+            "REGISTER {uri} SIP/2.0\r\nVia: {vias}\r\nFrom: {to};tag=f\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
              CSeq: {cseq} REGISTER\r\nMax-Forwards: 70\r\n{fields}Content-Length: 0\r\n\r\n"
         );
         Message::parse(Bytes::from(text)).unwrap()
