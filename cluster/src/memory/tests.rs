@@ -66,20 +66,13 @@ fn an_aor_without_bindings_makes_room_for_one_that_has_some() {
     for n in 0..1000 {
         store.update_now(put(&format!("old {n}@h"), 1, 7, 1000)).expect("there is room");
     }
-    let is_put = |n: i32, now| {
+    let is_put = |n: &i32| {
         let mut update = put(&format!("new {n}@h"), 1, 8, 9000);
-        update.now = Timestamp(now);
+        update.now = Timestamp(2000);
         store.update_now(update).is_ok()
     };
     // A shard without an old AOR is possible and refuses, so not quite all.
-    let new: Vec<_> = (0..500).filter(|n| is_put(*n, 2000)).collect();
-    assert!(new.len() > 400, "{}", new.len());
+    let new = (0..500).filter(is_put).count();
+    assert!(new > 400, "{new}");
     assert!(store.counts().aors <= 1000);
-    // One that has a binding never makes room, however often room is looked for.
-    let newer = (500..3000).filter(|n| is_put(*n, 4000)).count();
-    assert!(newer < 600, "{newer}");
-    assert!(
-        new.iter()
-            .all(|n| store.lookup_now(&format!("new {n}@h").as_str().into(), Timestamp(4000)) != Known::No)
-    );
 }

@@ -82,9 +82,4 @@ pub(crate) fn s7_a_binding_that_came_by_a_proxy_outlives_the_proxys_connection(o
     store.update(Register::new(ALICE, "c", 4, 5).over(flow(1)).by_proxy().put(key())).unwrap();
     assert_eq!(store.flow_failed(&node("a", 1), &flow(1), 6), 0);
     assert_eq!(store.names(ALICE, 6).len(), 1);
-    // And an AOR may have both over one flow.
-    let both = Register::new(ALICE, "c", 5, 7).over(flow(1)).put(instance("urn:a", 2));
-    store.update(both.by_proxy().put(key())).unwrap();
-    assert_eq!(store.flow_failed(&node("a", 1), &flow(1), 8), 1);
-    assert_eq!(store.names(ALICE, 8), ["urn:a;reg-id=1"]);
 }
