@@ -135,7 +135,7 @@ impl Pair {
         self.under_way.push(Packet { arrives: self.scenario.now + LATENCY, message, towards });
     }
 
-    fn from_proxy(&mut self, sent: Vec<Sent>) {
+    fn carry(&mut self, sent: Vec<Sent>) {
         for sent in sent {
             let towards = if sent.to == self.bob_at.flow { Towards::Bob } else { Towards::Alice };
             self.send(towards, sent.message);
@@ -146,15 +146,15 @@ impl Pair {
     fn run(&mut self) {
         while let Some(next) = self.next() {
             let sent = self.scenario.wait(next.saturating_duration_since(self.scenario.now));
-            self.from_proxy(sent);
+            self.carry(sent);
             if let Some(at) = self.under_way.iter().position(|packet| packet.arrives <= next) {
                 let packet = self.under_way.remove(at);
                 match packet.towards {
                     Towards::Proxy(from) => {
                         let sent = self.scenario.message(packet.message, from);
-                        self.from_proxy(sent);
+                        self.carry(sent);
                     }
-                    Towards::Alice => self.alice_hears(packet.message),
+                    Towards::Alice => self.alice_hears(&packet.message),
                     Towards::Bob if self.deaf => {}
                     Towards::Bob => self.bob_hears(packet.message),
                 }
@@ -180,7 +180,7 @@ impl Pair {
         [alice, packets, self.scenario.proxy.deadline()].into_iter().chain(bob).flatten().min()
     }
 
-    fn alice_hears(&mut self, response: Message) {
+    fn alice_hears(&mut self, response: &Message) {
         let status = response.status().unwrap();
         let (now, alice) = (self.scenario.now, &mut self.alice);
         let received = match &mut alice.client {
@@ -192,13 +192,13 @@ impl Pair {
             Received::Pass => {
                 alice.heard.push(status);
                 if alice.request.method() == Method::Invite && (200..300).contains(&status) {
-                    let ack = self.alice_acks(&response, "z9hG4bKack");
+                    let ack = self.alice_acks(response, "z9hG4bKack");
                     self.send(Towards::Proxy(from), ack);
                 }
             }
             Received::PassAndAck => {
                 alice.heard.push(status);
-                let ack = self.alice_acks(&response, "z9hG4bKalice");
+                let ack = self.alice_acks(response, "z9hG4bKalice");
                 self.alice.last = ack.clone();
                 self.send(Towards::Proxy(from), ack);
             }

@@ -88,8 +88,8 @@ impl Run {
         }
     }
 
-    fn step(&mut self, step: Step) {
-        let sent = match step {
+    fn step(&mut self, step: &Step) {
+        let sent = match *step {
             Step::Request { method, udp, old_peer } => {
                 let cookie = if old_peer { "" } else { "z9hG4bK" };
                 let branch = format!("{cookie}{}", self.asked.len());
@@ -231,7 +231,7 @@ proptest! {
     ) {
         let mut run = Run::new(bob_udp_too);
         for step in steps {
-            run.step(step);
+            run.step(&step);
         }
         run.check();
     }
