@@ -36,8 +36,11 @@ impl<'a> Address<'a> {
         match memchr(b'<', value) {
             Some(open) => {
                 // RFC 3261 §25.1: a display name without quotes is tokens and white space, so a comma needs quotes.
+                // Departs from it in that octets beyond ASCII may stand there too: deployed UAs write names in UTF-8
+                // without quotes, and no reader can take them for anything else.
                 let display = trim(&value[..open]);
-                let is_display = display.iter().all(|&octet| is_token_octet(octet) || is_lws(octet));
+                let is_display =
+                    display.iter().all(|&octet| is_token_octet(octet) || is_lws(octet) || !octet.is_ascii());
                 is_display.then(|| Self::bracketed(display, &value[open + 1..])).flatten()
             }
             None => Self::bare(value),

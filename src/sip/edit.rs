@@ -7,8 +7,8 @@ use super::lex::{List, offset_in};
 use super::message::Message;
 use super::name::Name;
 use super::source::marks;
-use super::wire::Wire;
-use bytes::{Bytes, BytesMut};
+use super::wire::{Gather, Wire};
+use bytes::BytesMut;
 use smallvec::SmallVec;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -134,20 +134,18 @@ impl<'m> Edit<'m> {
             self.cut_values(name, count);
         }
         self.patches.sort_by_key(|patch| (patch.span.start, patch.rank));
-        let old: &Bytes = self.message.bytes();
-        let new = self.text.freeze();
-        let mut wire = Wire::default();
+        let old = self.message.bytes();
+        let mut out = Gather::new(old, self.text.len());
         let mut at = 0;
-        for patch in self.patches.into_iter() {
-            if patch.span.start < at {
-                continue;
+        for patch in &self.patches {
+            if patch.span.start >= at {
+                out.keep(at..patch.span.start);
+                out.write(&self.text[patch.text.clone()]);
+                at = patch.span.end;
             }
-            wire.push(old.slice(at..patch.span.start));
-            wire.push(new.slice(patch.text));
-            at = patch.span.end;
         }
-        wire.push(old.slice(at..));
-        wire
+        out.keep(at..old.len());
+        out.finish()
     }
 }
 
@@ -158,7 +156,7 @@ impl Edit<'_> {
         let first = index.fields.iter().find(|field| field.name == name);
         let place = first.map_or(index.fields_end(), Field::start);
         // The later push stands above the earlier one.
-        let rank = i32::MIN + i32::try_from(self.patches.len()).map_or(i32::MAX, |pushed| i32::MAX - pushed);
+        let rank = -1 - i32::try_from(self.patches.len()).expect("a handful of changes");
         self.insert(place, rank, name.as_str(), value);
         self
     }
@@ -182,16 +180,12 @@ impl Edit<'_> {
                 continue;
             }
             let value = message.value(field);
-            let span = match List::new(value).nth(count) {
-                Some(stays) => {
-                    count = 0;
-                    let start = field.value_span().start;
-                    start..offset_in(message.bytes(), stays)
-                }
-                None => {
-                    count -= List::new(value).count();
-                    field.start()..message.index.line_end(position)
-                }
+            let span = if let Some(stays) = List::new(value).nth(count) {
+                count = 0;
+                field.value_span().start..offset_in(message.bytes(), stays)
+            } else {
+                count -= List::new(value).count();
+                field.start()..message.index.line_end(position)
             };
             self.patches.push(Patch { span, rank: i32::MAX, text: 0..0 });
         }

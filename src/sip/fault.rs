@@ -47,6 +47,8 @@ pub enum Fault {
     CSeq,
     /// RFC 3261 §8.1.1.5: the method in `CSeq` is not that of the request.
     CSeqMethod,
+    /// As [`Fault::CSeqMethod`] for a method that we do not know.
+    UnknownMethod,
     /// Max-Forwards several times or not a number from 0 to 255.
     MaxForwards,
     /// Content-Length that is no number, or several that disagree.
@@ -57,6 +59,8 @@ pub enum Fault {
     Address,
     /// Header parameters that cannot be read.
     Params,
+    /// A header that is a number, and is not one.
+    Number,
     /// A URI that cannot be read.
     Uri,
 }
@@ -67,6 +71,7 @@ impl Fault {
         match self {
             Fault::Version => 505,
             Fault::UnsupportedScheme => 416,
+            Fault::UnknownMethod => 501,
             _ => 400,
         }
     }
@@ -86,11 +91,13 @@ impl Fault {
             Fault::CallId => "Missing or Malformed Call-ID",
             Fault::CSeq => "Missing or Malformed CSeq",
             Fault::CSeqMethod => "CSeq Method Does Not Match",
+            Fault::UnknownMethod => "Not Implemented",
             Fault::MaxForwards => "Malformed Max-Forwards",
             Fault::ContentLength => "Malformed Content-Length",
             Fault::Truncated => "Body Shorter than Content-Length",
             Fault::Address => "Malformed Address",
             Fault::Params => "Malformed Header Parameters",
+            Fault::Number => "Malformed Number",
             Fault::Uri => "Malformed URI",
         }
     }

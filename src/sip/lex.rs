@@ -5,11 +5,10 @@ use memchr::{memchr, memchr2, memchr3};
 
 const TOKEN: [bool; 256] = {
     let mut table = [false; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        let byte = octet as u8;
-        table[octet] = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+    let mut octet = 0_u8;
+    while octet.is_ascii() {
+        table[octet as usize] = octet.is_ascii_alphanumeric()
+            || matches!(octet, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
         octet += 1;
     }
     table

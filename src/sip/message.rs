@@ -146,7 +146,7 @@ impl Message {
 
     /// The first field of that name as a number of seconds or hops: digits only, up to `u32`.
     pub fn number(&self, name: Name) -> Option<Result<u32, Fault>> {
-        self.first(name).map(|value| decimal(value).ok_or(Fault::HeaderLine))
+        self.first(name).map(|value| decimal(value).ok_or(Fault::Number))
     }
 
     /// The Max-Forwards field where there is one.

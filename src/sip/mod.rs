@@ -25,6 +25,8 @@ mod params;
 mod response;
 mod source;
 pub mod stun;
+#[cfg(test)]
+mod tests;
 mod uri;
 mod validate;
 mod via;

@@ -5,7 +5,7 @@ use super::message::Message;
 use super::name::Name;
 use super::via::Via;
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
 /// A replacement of a part of the message.
@@ -53,10 +53,15 @@ fn param_mark(message: &Message, name: &[u8], old: Option<&[u8]>, text: &str) ->
     Mark { span: start..end, text: format!("={text}").into_bytes() }
 }
 
-/// RFC 3261 §18.2.2, RFC 3581 §4: where the response to a request goes when it does not go back over its flow.
+/// RFC 3261 §18.2.2, RFC 3581 §4: where a response goes when it does not go back over its request's flow. `None` when
+/// that has to be looked up by name, or is no single host's address.
 pub fn response_target(via: &Via<'_>) -> Option<SocketAddr> {
     let ip = via.received().or_else(|| via.host_addr())?;
     let default = via.transport().map_or(5060, super::Transport::default_port);
+    // RFC 4475 §3.3.10: a Via is no way to have us send to everyone at once.
+    if ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        return None;
+    }
     let port = via.rport().flatten().or_else(|| via.port()).unwrap_or(default);
     Some(SocketAddr::new(ip, port))
 }

@@ -93,7 +93,7 @@ fn success(request: &Request, source: SocketAddr) -> Octets {
     value.extend(port.to_be_bytes());
     value.extend(address.iter().zip(mask).map(|(octet, mask)| octet ^ mask));
     put(&mut out, XOR_MAPPED_ADDRESS, &value);
-    finish(out)
+    finish(out, request)
 }
 
 /// RFC 8489 §6.3.1: 420 with the attributes that were not understood.
@@ -105,7 +105,7 @@ fn unknown_attributes(request: &Request) -> Octets {
     let list: SmallVec<[u8; 16]> =
         request.unknown.iter().take(room.max(1)).flat_map(|kind| kind.to_be_bytes()).collect();
     put(&mut out, UNKNOWN_ATTRIBUTES, &list);
-    finish(out)
+    finish(out, request)
 }
 
 fn header(request: &Request, kind: u16) -> Octets {
@@ -125,12 +125,18 @@ fn put(out: &mut Octets, kind: u16, value: &[u8]) {
     out.extend(std::iter::repeat_n(0, padding));
 }
 
-/// Fills in the length, which counts the FINGERPRINT, and adds that.
-fn finish(mut out: Octets) -> Octets {
-    let len = u16::try_from(out.len() + FINGERPRINT_LEN - HEADER_LEN).expect("our responses are short");
-    out[2..4].copy_from_slice(&len.to_be_bytes());
-    let sum = fingerprint(&out);
-    put(&mut out, FINGERPRINT, &sum.to_be_bytes());
+/// Fills in the length and adds a FINGERPRINT.
+fn finish(mut out: Octets, request: &Request) -> Octets {
+    // RFC 5626 §8: a response needs no attribute but the address. One that would pass twice the octets of the request
+    // (the address is IPv6, the request bare) goes without, so that a forged source gains as little as can be.
+    let has_fingerprint = out.len() + FINGERPRINT_LEN <= 2 * request.len;
+    let len = out.len() - HEADER_LEN + if has_fingerprint { FINGERPRINT_LEN } else { 0 };
+    out[2..4].copy_from_slice(&u16::try_from(len).expect("our responses are short").to_be_bytes());
+    if has_fingerprint {
+        // RFC 8489 §14.7: the length that is summed counts the FINGERPRINT.
+        let sum = fingerprint(&out);
+        put(&mut out, FINGERPRINT, &sum.to_be_bytes());
+    }
     out
 }
 

@@ -6,6 +6,7 @@ use super::address::Address;
 use super::fault::Fault;
 use super::index::StartLine;
 use super::message::Message;
+use super::method::Method;
 use super::name::Name;
 use super::uri::{Scheme, Uri};
 
@@ -29,12 +30,18 @@ impl Message {
         if let StartLine::Request { .. } = self.index.start_line {
             // RFC 3261 §8.1.1.5: the method in CSeq is that of the request.
             if cseq.method != self.method_bytes() {
-                return Err(Fault::CSeqMethod);
+                // RFC 4475 §3.1.2.18: 501 leaves a method of the future room to mean something by it.
+                let known = self.method() != Method::Other;
+                return Err(if known { Fault::CSeqMethod } else { Fault::UnknownMethod });
             }
             let uri = Uri::parse(self.request_uri()).map_err(|_| Fault::RequestUri)?;
             // RFC 3261 §16.3 step 2: a scheme that we do not understand is answered 416.
             if uri.scheme == Scheme::Other {
                 return Err(Fault::UnsupportedScheme);
+            }
+            // RFC 3261 §19.1.1: a Request-URI has no headers; RFC 4475 §3.1.2.11: they must not be forwarded.
+            if uri.headers.is_some() {
+                return Err(Fault::RequestUri);
             }
         }
         // RFC 3261 §18.3: a body that is shorter than stated is an error.

@@ -1,7 +1,7 @@
 //! A Via value: where a response goes. RFC 3261 §20.42, §18.2, and `rport` of RFC 3581.
 
 use super::fault::Fault;
-use super::lex::{decimal, find_separator, is_token, take_token, trim, trim_start};
+use super::lex::{decimal, find_separator, is_lws, take_token, trim, trim_start};
 use super::method::Transport;
 use super::params::Params;
 use super::uri::is_host;
@@ -27,12 +27,11 @@ impl<'a> Via<'a> {
     }
 
     fn read(value: &'a [u8]) -> Option<Self> {
-        let rest = after_word(trim(value), b"SIP")?;
-        let rest = after_slash(rest)?;
-        let rest = after_word(rest, b"2.0")?;
-        let rest = after_slash(rest)?;
+        // Any protocol version, so that a request of a version that we do not speak can still be answered 505.
+        let rest = after_slash(after_token(trim(value))?)?;
+        let rest = after_slash(after_token(rest)?)?;
         let (transport, rest) = take_token(rest);
-        if !is_token(transport) || !rest.first().is_some_and(|&octet| super::lex::is_lws(octet)) {
+        if transport.is_empty() || !rest.first().is_some_and(|&octet| is_lws(octet)) {
             return None;
         }
         let rest = trim_start(rest);
@@ -111,9 +110,9 @@ pub(super) fn ip_addr(octets: &[u8]) -> Option<IpAddr> {
     str::from_utf8(inner).ok()?.parse().ok()
 }
 
-fn after_word<'a>(bytes: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
-    let (found, rest) = take_token(bytes);
-    found.eq_ignore_ascii_case(word).then_some(rest)
+fn after_token(bytes: &[u8]) -> Option<&[u8]> {
+    let (token, rest) = take_token(bytes);
+    (!token.is_empty()).then_some(rest)
 }
 
 fn after_slash(bytes: &[u8]) -> Option<&[u8]> {

@@ -3,8 +3,6 @@
 //! A [`Uri`] is a view: slices of the octets that it was read from. Comparison is in [`compare`].
 
 mod compare;
-#[cfg(test)]
-mod tests;
 
 pub use compare::ComparisonKey;
 
