@@ -13,6 +13,9 @@ fn edited(message: &Message, change: impl FnOnce(&mut Edit<'_>)) -> Bytes {
     octets
 }
 
+/// A change that needs nothing of its surroundings.
+type Change = fn(&mut Edit<'_>);
+
 /// The start line, each field with its folding and line end, and the body behind the empty line.
 fn lines(octets: &[u8]) -> Vec<Vec<u8>> {
     let mut lines = Vec::new();
@@ -88,7 +91,7 @@ proptest! {
     fn popping_takes_values_from_the_top_and_nothing_else(octets in whole(), count in 0_usize..9) {
         let message = parse(octets);
         for (name, pop) in [
-            (Name::Via, (|edit| _ = edit.pop_via()) as fn(&mut Edit<'_>)),
+            (Name::Via, (|edit| _ = edit.pop_via()) as Change),
             (Name::Route, |edit| _ = edit.pop_route()),
         ] {
             let after = parse(edited(&message, |edit| (0..count).for_each(|_| pop(edit))));
@@ -101,7 +104,7 @@ proptest! {
     #[test]
     fn each_change_touches_its_own_field_only(octets in whole()) {
         let message = parse(octets);
-        let changes: [(Name, fn(&mut Edit<'_>)); 6] = [
+        let changes: [(Name, Change); 6] = [
             (Name::Via, |edit| _ = edit.note_source("192.0.2.77".parse().unwrap(), 9988)),
             (Name::MaxForwards, |edit| _ = edit.max_forwards(9)),
             (Name::Path, |edit| _ = edit.push_path(b"<sip:n;ob>")),

@@ -4,7 +4,7 @@ use crate::sip::{Frame, Framer, Name, Refusal};
 const MAX: usize = 1000;
 
 /// What came of a stream: one word for each frame, and the refusal that ended it.
-pub(super) fn frames<'a>(
+pub(super) fn drain<'a>(
     framer: &mut Framer,
     segments: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Vec<String>, Option<Refusal>) {
@@ -25,7 +25,7 @@ pub(super) fn frames<'a>(
 }
 
 fn read(segments: &[&str]) -> (Vec<String>, Option<Refusal>) {
-    frames(&mut Framer::new(MAX), segments.iter().map(|segment| segment.as_bytes()))
+    drain(&mut Framer::new(MAX), segments.iter().map(|segment| segment.as_bytes()))
 }
 
 fn good(body: &str) -> String {
@@ -80,12 +80,12 @@ fn a_lone_crlf_before_a_message_is_a_pong() {
 fn a_pending_crlf_is_a_pong_to_whoever_waits_for_one() {
     let mut framer = Framer::new(MAX);
     assert!(!framer.take_pong());
-    assert_eq!(frames(&mut framer, [&b"\r"[..]]).0, [""; 0]);
+    assert_eq!(drain(&mut framer, [&b"\r"[..]]).0, [""; 0]);
     assert!(!framer.take_pong());
-    assert_eq!(frames(&mut framer, [&b"\n"[..]]).0, [""; 0]);
+    assert_eq!(drain(&mut framer, [&b"\n"[..]]).0, [""; 0]);
     assert!(framer.take_pong());
     assert!(!framer.take_pong());
-    assert_eq!(frames(&mut framer, [&b"\r\n\r\n"[..]]).0, ["ping"]);
+    assert_eq!(drain(&mut framer, [&b"\r\n\r\n"[..]]).0, ["ping"]);
 }
 
 #[test]
@@ -205,14 +205,14 @@ fn in_message_from_the_first_octet_to_the_last() {
     let request = good("ab");
     let mut framer = Framer::new(MAX);
     for ping in [&b"\r"[..], b"\n\r\n"] {
-        frames(&mut framer, [ping]);
+        drain(&mut framer, [ping]);
         assert!(!framer.in_message());
     }
     for at in 1..request.len() {
-        frames(&mut framer, [&request.as_bytes()[at - 1..at]]);
+        drain(&mut framer, [&request.as_bytes()[at - 1..at]]);
         assert!(framer.in_message(), "{}", text(&request.as_bytes()[..at]));
     }
-    assert_eq!(frames(&mut framer, [&request.as_bytes()[request.len() - 1..]]).0.len(), 1);
+    assert_eq!(drain(&mut framer, [&request.as_bytes()[request.len() - 1..]]).0.len(), 1);
     assert!(!framer.in_message());
 }
 
@@ -227,7 +227,7 @@ fn the_end_of_a_head_is_searched_for_once_however_it_is_split() {
     // Would take minutes if each octet had all before it searched again.
     let long = format!("MESSAGE sip:b SIP/2.0\r\nX: {}\r\nl: 0\r\n\r\n", "y".repeat(1 << 20));
     let mut framer = Framer::new(2 << 20);
-    let (frames, refusal) = frames(&mut framer, long.as_bytes().chunks(1));
+    let (frames, refusal) = drain(&mut framer, long.as_bytes().chunks(1));
     assert!(refusal.is_none());
     assert_eq!(frames.len(), 1);
 }

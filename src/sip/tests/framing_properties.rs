@@ -1,4 +1,4 @@
-use super::framing::frames;
+use super::framing::drain;
 use super::strategies::{cuts, fragments, segments, whole};
 use crate::sip::{Framer, Refusal};
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ fn told(refusal: Option<Refusal>) -> Option<(std::mem::Discriminant<Refusal>, Op
         .map(|refusal| (std::mem::discriminant(&refusal), refusal.head().map(|head| head.bytes().to_vec())))
 }
 
-/// Pings, pongs (each before a message) and messages, as octets and as the words of [`frames`].
+/// Pings, pongs (each before a message) and messages, as octets and as the words of [`drain`].
 fn stream() -> impl Strategy<Value = (Vec<u8>, Vec<String>)> {
     let item = prop_oneof![
         2 => Just((b"\r\n\r\n".to_vec(), vec!["ping".to_owned()])),
@@ -30,14 +30,14 @@ fn stream() -> impl Strategy<Value = (Vec<u8>, Vec<String>)> {
 proptest! {
     #[test]
     fn any_split_of_a_stream_gives_its_frames((octets, expected) in stream(), cuts in cuts()) {
-        let (frames, refusal) = frames(&mut Framer::new(MAX), segments(&octets, &cuts));
+        let (frames, refusal) = drain(&mut Framer::new(MAX), segments(&octets, &cuts));
         prop_assert!(refusal.is_none());
         prop_assert_eq!(frames, expected);
     }
 
     #[test]
     fn octet_by_octet_gives_the_same_frames((octets, expected) in stream()) {
-        let (frames, refusal) = frames(&mut Framer::new(MAX), octets.chunks(1));
+        let (frames, refusal) = drain(&mut Framer::new(MAX), octets.chunks(1));
         prop_assert!(refusal.is_none());
         prop_assert_eq!(frames, expected);
     }
@@ -46,8 +46,8 @@ proptest! {
     fn any_split_of_anything_gives_the_same_frames_and_refusal(
         octets in fragments(), cuts in cuts(), max in 1_usize..200,
     ) {
-        let (whole, refusal) = frames(&mut Framer::new(max), [&octets[..]]);
-        let (split, split_refusal) = frames(&mut Framer::new(max), segments(&octets, &cuts));
+        let (whole, refusal) = drain(&mut Framer::new(max), [&octets[..]]);
+        let (split, split_refusal) = drain(&mut Framer::new(max), segments(&octets, &cuts));
         prop_assert_eq!(whole, split);
         prop_assert_eq!(told(refusal), told(split_refusal));
     }

@@ -1,5 +1,5 @@
 //! Tests of SIP on the wire, a file for each concept; a test is named by the rule that it proves.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::similar_names)]
 
 mod address;
 mod edit;

@@ -47,7 +47,7 @@ fn other() -> BoxedStrategy<String> {
         ),
         field("Supported", "k", "path, outbound,gruu"),
         field("Subject", "s", ""),
-        field("X-Odd.Name!", "x", ";;,,;;,\" unbalanced \u{e9}\u{4e2d}"),
+        field("X-Odd.Name!", "x-odd.name!", ";;,,;;,\" unbalanced \u{e9}\u{4e2d}"),
         field("Proxy-Authorization", "proxy-authorization", "Digest a=\"b, c\",\r\n d=e"),
     ]
     .boxed()

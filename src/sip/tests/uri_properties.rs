@@ -18,10 +18,10 @@ impl Parts {
         let scheme = if self.sips { "sips" } else { "sip" };
         let user = self.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
         let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
-        let params: String = self.params.iter().map(|(name, value)| format!(";{name}={value}")).collect();
+        let params: Vec<_> = self.params.iter().map(|(name, value)| format!(";{name}={value}")).collect();
         let headers: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mark = if headers.is_empty() { "" } else { "?" };
-        format!("{scheme}:{user}{}{port}{params}{mark}{}", self.host, headers.join("&"))
+        format!("{scheme}:{user}{}{port}{}{mark}{}", self.host, params.concat(), headers.join("&"))
     }
 
     /// The rules one after the other. RFC 3261 §19.1.4.
