@@ -160,6 +160,13 @@ pub(super) fn loop_hash_of(branch: &[u8]) -> Option<u32> {
     octets[PLACE + CODE..].try_into().ok().map(u32::from_be_bytes)
 }
 
+/// How a loop hash is written at the end of a branch of ours.
+pub(super) fn loop_digits(loop_hash: u32) -> [u8; 2 * LOOP] {
+    let mut digits = [0; 2 * LOOP];
+    write_hex(&loop_hash.to_be_bytes(), &mut digits);
+    digits
+}
+
 /// RFC 5393 §4.2.1: a hash over all that decides where a request goes, and over Call-ID and `CSeq` number so that a collision
 /// does not repeat itself; never over the method. The same in every worker, because a loop may come back to another one.
 pub(super) fn loop_hash(request: &Message) -> u32 {
