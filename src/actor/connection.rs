@@ -294,7 +294,7 @@ where
 
     fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
         if let Some(assign) = deliver.assign {
-            self.keepalive.assign(Instant::now(), assign.0, self.worker.node.ping_wait);
+            self.keepalive.assign(Instant::now(), assign, self.worker.node.ping_wait);
         }
         self.push(deliver.wire);
         // The context polls `Io` after the mailbox, which writes it.

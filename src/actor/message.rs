@@ -1,11 +1,10 @@
 //! What the actors say to each other.
 
-use std::time::Duration;
-
 use actix::Message as ActorMessage;
 use flowhold_cluster::flow::Flow;
 
 use crate::proto::Source;
+use crate::proto::keepalive::Assign;
 use crate::sip::{Message, Wire};
 
 /// A REGISTER came over a flow.
@@ -37,16 +36,8 @@ pub struct Deliver {
     /// The octets.
     pub wire: Wire,
     /// What the message changes in the flow's keep-alive.
-    pub assign: Option<AssignFlowTimer>,
+    pub assign: Option<Assign>,
 }
-
-/// The flow's keep-alive changes with the message that leaves: it is the 200 to a REGISTER that added or refreshed
-/// bindings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AssignFlowTimer(
-    /// The Flow-Timer that the message carries, if it carries one.
-    pub Option<Duration>,
-);
 
 /// A flow has failed or was closed: nothing will be delivered over it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ActorMessage)]

@@ -17,8 +17,8 @@ use tracing::debug;
 use super::flows::Undelivered;
 use super::message::{Deliver, FlowFailed, Inbound};
 use super::worker::Node;
-use crate::metrics::{BranchFailed, Refused, Status};
-use crate::proto::proxy::{Action, BranchId, ContextId, Event, Proxy as Core};
+use crate::metrics::{BranchFailed, Refused, Status, TransactionKind};
+use crate::proto::proxy::{Action, BranchId, ContextId, Counts, Event, Proxy as Core};
 use crate::sip::Wire;
 
 /// The actor of one worker's proxy.
@@ -30,7 +30,12 @@ pub struct Proxy {
     /// An empty vector that `actions` changes places with, so that neither is allocated anew.
     batch: Vec<Action>,
     timer: Pin<Box<Sleep>>,
+    /// What the gauges of transactions show of this worker.
+    shown: Counts,
 }
+
+/// How often the gauges of transactions follow.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 impl Proxy {
     /// Starts it on the arbiter of its worker.
@@ -38,7 +43,7 @@ impl Proxy {
         Self::start_in_arbiter(arbiter, move |ctx| {
             ctx.set_mailbox_capacity(node.config.limits.proxy_mailbox);
             let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
-            Self { core, node, actions: Vec::new(), batch: Vec::new(), timer }
+            Self { core, node, actions: Vec::new(), batch: Vec::new(), timer, shown: Counts::default() }
         })
     }
 
@@ -83,6 +88,22 @@ impl Proxy {
         debug!(flow = %flow.id, peer = %flow.remote, ?event, "proxy");
     }
 
+    /// Has the gauges follow what the core holds.
+    fn show_counts(&mut self) {
+        let now = self.core.counts();
+        let then = std::mem::replace(&mut self.shown, now);
+        let gauges = [
+            (TransactionKind::InviteServer, then.invite_server, now.invite_server),
+            (TransactionKind::NonInviteServer, then.non_invite_server, now.non_invite_server),
+            (TransactionKind::InviteClient, then.invite_client, now.invite_client),
+            (TransactionKind::NonInviteClient, then.non_invite_client, now.non_invite_client),
+        ];
+        for (kind, then, now) in gauges {
+            let change = i64::try_from(now).unwrap_or(i64::MAX) - i64::try_from(then).unwrap_or(i64::MAX);
+            self.node.metrics.transactions.add(kind, change);
+        }
+    }
+
     fn look_up(&mut self, context: ContextId, aor: Aor, ctx: &mut Context<Self>) {
         let node = Arc::clone(&self.node);
         let mut lookup = Box::pin(async move { node.location.lookup(&aor, node.clock.now()).await });
@@ -117,6 +138,7 @@ impl Actor for Proxy {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.spawn(Timers);
+        ctx.run_interval(SHOW_EVERY, |proxy, _| proxy.show_counts());
     }
 }
 

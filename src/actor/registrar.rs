@@ -11,11 +11,12 @@ use futures_util::FutureExt;
 use tracing::{debug, info, warn};
 
 use super::flows::Undelivered;
-use super::message::{AssignFlowTimer, Deliver, FlowFailed, Register};
+use super::message::{Deliver, FlowFailed, Register};
 use super::settings::RETRY_AFTER;
 use super::worker::Node;
 use crate::metrics::{Refused, Status};
 use crate::proto::Source;
+use crate::proto::keepalive::Assign;
 use crate::proto::registrar::{Answer, Plan, Reject, Terms, plan};
 use crate::proto::served::{Arrival, Key, Served};
 use crate::sip::{Message as SipMessage, Name, Wire};
@@ -88,10 +89,10 @@ impl Registrar {
         if let Some(key) = key {
             self.served.answered(Instant::now(), key, answer.wire.to_bytes());
         }
-        self.send(&request, source, answer.wire, answer.flow_timer.map(|timer| AssignFlowTimer(Some(timer))));
+        self.send(&request, source, answer.wire, answer.keepalive);
     }
 
-    fn send(&self, request: &SipMessage, source: Source, wire: Wire, assign: Option<AssignFlowTimer>) {
+    fn send(&self, request: &SipMessage, source: Source, wire: Wire, assign: Option<Assign>) {
         let flow = request.top_via().map_or(source.flow, |via| source.reply_to(&via));
         // The flow may have failed while the location service was asked, and what failed with it did not include
         // this update.

@@ -26,7 +26,7 @@ use super::worker::Worker;
 use crate::metrics::{FlowClosed, Refused};
 use crate::net::icmp;
 use crate::proto::Source;
-use crate::proto::keepalive::{self, Expiry};
+use crate::proto::keepalive::{self, Assign, Expiry};
 use crate::sip::{Message, Transport, stun};
 
 /// The largest datagram there is.
@@ -192,9 +192,9 @@ impl UdpSocket {
         }
     }
 
-    fn assign(&mut self, remote: SocketAddr, flow_timer: Option<Duration>) {
+    fn assign(&mut self, remote: SocketAddr, assign: Assign) {
         let mut keepalive = keepalive::Server::default();
-        keepalive.assign(Instant::now(), flow_timer, self.worker.node.ping_wait);
+        keepalive.assign(Instant::now(), assign, self.worker.node.ping_wait);
         self.unwatch(remote);
         if let Some(look_at) = keepalive.deadline() {
             self.look_at.insert((look_at, remote));
@@ -268,7 +268,7 @@ impl Handler<Deliver> for UdpSocket {
     fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
         let remote = deliver.flow.remote;
         if let Some(assign) = deliver.assign {
-            self.assign(remote, assign.0);
+            self.assign(remote, assign);
         }
         self.send(remote, deliver.wire.to_bytes());
     }

@@ -58,6 +58,11 @@ impl<L: Label> Gauges<L> {
         self.0[label.index()].fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// `change` more of `label`, or less.
+    pub fn add(&self, label: L, change: i64) {
+        self.0[label.index()].fetch_add(change, Ordering::Relaxed);
+    }
+
     /// How many there are of `label`.
     pub fn get(&self, label: L) -> i64 {
         self.0[label.index()].load(Ordering::Relaxed)

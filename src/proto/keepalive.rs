@@ -29,6 +29,13 @@ pub enum PingWait {
     Unlimited,
 }
 
+/// The flow's keep-alive changes with the 200 to a REGISTER that leaves over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assign {
+    /// The Flow-Timer that the response carries, if it carries one.
+    pub flow_timer: Option<Duration>,
+}
+
 /// What [`Server::expire`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
@@ -53,8 +60,8 @@ struct Watch {
 }
 
 impl Server {
-    /// The 200 to a REGISTER is about to leave over this flow, with this Flow-Timer or without one.
-    pub fn assign(&mut self, now: Instant, flow_timer: Option<Duration>, policy: PingWait) {
+    /// The 200 to a REGISTER is about to leave over this flow, with a Flow-Timer or without one.
+    pub fn assign(&mut self, now: Instant, Assign { flow_timer }: Assign, policy: PingWait) {
         // RFC 5626 §4.4: the most recent successful response decides; without a Flow-Timer in it the UA pings
         // at its own discretion, so there is nothing to wait for.
         let wait = flow_timer.and_then(|flow_timer| match policy {
@@ -102,7 +109,7 @@ mod tests {
     fn s5_4_the_wait_is_longer_than_flow_timer() {
         let start = Instant::now();
         let mut server = Server::default();
-        server.assign(start, Some(seconds(120)), GRACE);
+        server.assign(start, Assign { flow_timer: Some(seconds(120)) }, GRACE);
         assert_eq!(server.deadline(), Some(start + seconds(121)));
         assert_eq!(server.expire(start + seconds(120)), Expiry::NotBefore(start + seconds(121)));
         assert_eq!(server.expire(start + seconds(121)), Expiry::Failed);
@@ -112,7 +119,7 @@ mod tests {
     fn each_ping_renews_the_wait() {
         let start = Instant::now();
         let mut server = Server::default();
-        server.assign(start, Some(seconds(10)), GRACE);
+        server.assign(start, Assign { flow_timer: Some(seconds(10)) }, GRACE);
         for ping in 1..100 {
             let now = start + seconds(ping * 10);
             assert_eq!(server.expire(now), Expiry::NotBefore(now + seconds(1)), "before ping {ping}");
@@ -126,7 +133,7 @@ mod tests {
         let start = Instant::now();
         let mut server = Server::default();
         assert_eq!(server.expire(start + seconds(1_000_000)), Expiry::Unwatched);
-        server.assign(start, None, GRACE);
+        server.assign(start, Assign { flow_timer: None }, GRACE);
         server.ping(start);
         assert_eq!(server.deadline(), None);
         assert_eq!(server.expire(start + seconds(1_000_000)), Expiry::Unwatched);
@@ -136,10 +143,10 @@ mod tests {
     fn s4_4_the_most_recent_response_decides() {
         let start = Instant::now();
         let mut server = Server::default();
-        server.assign(start, Some(seconds(10)), GRACE);
-        server.assign(start + seconds(5), Some(seconds(60)), GRACE);
+        server.assign(start, Assign { flow_timer: Some(seconds(10)) }, GRACE);
+        server.assign(start + seconds(5), Assign { flow_timer: Some(seconds(60)) }, GRACE);
         assert_eq!(server.deadline(), Some(start + seconds(66)));
-        server.assign(start + seconds(6), None, GRACE);
+        server.assign(start + seconds(6), Assign { flow_timer: None }, GRACE);
         assert_eq!(server.deadline(), None);
     }
 
@@ -147,13 +154,13 @@ mod tests {
     fn ping_timeout_sets_the_wait_apart_from_flow_timer() {
         let start = Instant::now();
         let mut server = Server::default();
-        server.assign(start, Some(seconds(120)), PingWait::Fixed(seconds(300)));
+        server.assign(start, Assign { flow_timer: Some(seconds(120)) }, PingWait::Fixed(seconds(300)));
         assert_eq!(server.deadline(), Some(start + seconds(300)));
         server.ping(start + seconds(7));
         assert_eq!(server.deadline(), Some(start + seconds(307)));
-        server.assign(start, Some(seconds(120)), PingWait::Unlimited);
+        server.assign(start, Assign { flow_timer: Some(seconds(120)) }, PingWait::Unlimited);
         assert_eq!(server.deadline(), None);
-        server.assign(start, None, PingWait::Fixed(seconds(300)));
+        server.assign(start, Assign { flow_timer: None }, PingWait::Fixed(seconds(300)));
         assert_eq!(server.deadline(), None, "no Flow-Timer, no timer");
     }
 }

@@ -10,6 +10,7 @@ use flowhold_cluster::location::{Bindings, UpdateError};
 use httpdate::HttpDate;
 
 use crate::proto::Source;
+use crate::proto::keepalive::Assign;
 use crate::sip::{Message, Response, Wire};
 
 use super::extensions::Extensions;
@@ -27,8 +28,8 @@ pub struct Answer {
     pub status: u16,
     /// The response.
     pub wire: Wire,
-    /// The Flow-Timer that the UA was given, to be enforced on its flow from now on. `None` changes nothing.
-    pub flow_timer: Option<Duration>,
+    /// What changes in the keep-alive of the flow that it leaves over, if anything does.
+    pub keepalive: Option<Assign>,
 }
 
 /// What a UA gets when its bindings have been updated.
@@ -38,12 +39,14 @@ pub struct Terms {
     pub(super) outbound: bool,
     /// The Flow-Timer that it is given.
     pub(super) flow_timer: Option<Duration>,
+    /// The REGISTER changes bindings. One that only asks for them leaves the flow's keep-alive as it is.
+    pub(super) touches_bindings: bool,
     path: Vec<u8>,
 }
 
 impl Terms {
     pub(super) fn new(extensions: &Extensions) -> Self {
-        Self { outbound: false, flow_timer: None, path: extensions.path.clone() }
+        Self { outbound: false, flow_timer: None, touches_bindings: false, path: extensions.path.clone() }
     }
 
     /// The response, given what the location service made of the update. `to_tag` is used where To has none.
@@ -61,7 +64,8 @@ impl Terms {
         };
         let response = Response::to(request, 200, "OK").to_tag(to_tag).source(source.ip(), source.port());
         let wire = response.fields(self.fields(&bindings, now)).finish();
-        Answer { status: 200, wire, flow_timer: self.flow_timer }
+        let keepalive = self.touches_bindings.then_some(Assign { flow_timer: self.flow_timer });
+        Answer { status: 200, wire, keepalive }
     }
 
     fn fields(&self, bindings: &[Arc<Binding>], now: Timestamp) -> BytesMut {

@@ -98,6 +98,7 @@ pub fn plan(
     let cseq = request.cseq().map_err(Reject::Malformed)?.number;
 
     let mut terms = Terms::new(&extensions);
+    terms.touches_bindings = request.first(Name::Contact).is_some();
     let changes = match contact::read_all(settings, request, &extensions)? {
         Contacts::None => Changes::None,
         Contacts::Star => Changes::RemoveAll,

@@ -129,7 +129,7 @@ impl Reject {
             Self::Unavailable { retry_after } => response.header(Name::RetryAfter, seconds(*retry_after)),
             _ => response,
         };
-        Answer { status: self.status(), wire: response.finish(), flow_timer: None }
+        Answer { status: self.status(), wire: response.finish(), keepalive: None }
     }
 }
 

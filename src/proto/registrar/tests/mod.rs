@@ -80,7 +80,8 @@ impl Registrar {
         let response = Message::parse(answer.wire.to_bytes()).unwrap();
         assert_eq!(response.validate(), Ok(()));
         assert_eq!(response.status(), Some(answer.status));
-        Answered { response, flow_timer: answer.flow_timer }
+        let flow_timer = answer.keepalive.and_then(|assign| assign.flow_timer);
+        Answered { response, flow_timer, changes_keepalive: answer.keepalive.is_some() }
     }
 
     fn bindings(&self, aor: &str) -> Vec<Binding> {
@@ -162,6 +163,7 @@ impl Register {
 struct Answered {
     response: Message,
     flow_timer: Option<Duration>,
+    changes_keepalive: bool,
 }
 
 impl Answered {

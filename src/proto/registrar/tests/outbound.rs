@@ -170,6 +170,18 @@ fn s6_removing_the_flows_binding_needs_no_flow_timer() {
 }
 
 #[test]
+fn s4_4_only_a_success_that_touches_bindings_changes_the_keep_alive() {
+    let registrar = Registrar::new();
+    assert!(registrar.send(&Register::outbound()).ok().changes_keepalive);
+    assert!(!registrar.send(&Register::new(2)).ok().changes_keepalive, "a query");
+    let plain = Register::new(3).contact("<sip:plain@h>");
+    let answer = registrar.send(&plain).ok();
+    assert!(answer.changes_keepalive, "the most recent success has no Flow-Timer");
+    assert_eq!(answer.flow_timer, None);
+    assert!(!registrar.send(&plain).changes_keepalive, "out of order");
+}
+
+#[test]
 fn s6_by_configuration_only_outbound_is_accepted() {
     let mut registrar = Registrar::new();
     registrar.send(&Register::new(1).contact("<sip:old@h>")).ok();

@@ -117,7 +117,7 @@ fn s10_3_what_the_store_refuses_is_told_and_never_with_6xx() {
         assert_eq!((answer.status, response.status()), (status, Some(status)));
         assert_eq!(response.first(Name::RetryAfter).map(text).as_deref(), retry);
         // Nothing was registered, so outbound was not applied and the flow is told nothing.
-        assert_eq!((response.first(Name::Require), answer.flow_timer), (None, None));
+        assert_eq!((response.first(Name::Require), answer.keepalive), (None, None));
     }
     let Plan { terms, .. } = registrar.plan(&register).unwrap();
     let answer =
