@@ -151,3 +151,16 @@ fn a_2xx_that_crosses_the_cancel_still_goes_back() {
     assert_eq!(statuses(&scenario.message(out.answer(200), bob())), [200]);
     scenario.assert_comes_to_rest();
 }
+
+#[test]
+fn s16_10_a_cancelled_request_tries_no_further_target() {
+    let mut scenario = Scenario::new();
+    let invite = request("INVITE", "TCP", "z9hG4bKa");
+    let out = scenario.request(&invite, alice()).remove(1);
+    let second = source(bob().transport, 8, "198.51.100.2:40008");
+    scenario.proxy.also_try(binding(second, "sip:bob@10.0.0.2:5064", ""));
+    scenario.message(out.answer(180), bob());
+    scenario.request(&cancel_of(&invite), alice());
+    assert_eq!(statuses(&scenario.message(out.answer(487), bob())), [0, 487]);
+    scenario.assert_comes_to_rest();
+}

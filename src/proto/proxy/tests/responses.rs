@@ -389,3 +389,14 @@ fn serial_targets_are_tried_until_one_answers() {
     assert_eq!(statuses(&scenario.message(next.answer(200), second)), [200]);
     assert!(scenario.proxy.is_at_rest());
 }
+
+#[test]
+fn s16_8_timer_c_without_a_provisional_response_is_408() {
+    // With the default T1, Timer B is far earlier.
+    let slow = crate::proto::transaction::Timers { t1: Duration::from_secs(10), ..Default::default() };
+    let mut scenario =
+        Scenario::with(Settings { timers: slow, ..settings() }, &[binding(bob(), BOB_CONTACT, "")]);
+    invited(&mut scenario);
+    assert_eq!(statuses(&scenario.wait(TIMER_C)), [408]);
+    assert_eq!(scenario.events, [Event::TimerC]);
+}
