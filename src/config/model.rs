@@ -38,11 +38,6 @@ pub struct Node {
 }
 
 impl Node {
-    /// Whether this node is the registrar of `host`, in any case of letters.
-    pub fn is_ours(&self, host: &[u8]) -> bool {
-        self.domains.iter().any(|domain| domain.as_bytes().eq_ignore_ascii_case(host))
-    }
-
     /// How many workers run: what is configured, or one per core.
     pub fn worker_count(&self) -> u16 {
         let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -97,21 +92,9 @@ pub struct Outbound {
     /// How much longer than Flow-Timer a ping is waited for.
     #[serde(deserialize_with = "units::duration")]
     pub grace: Duration,
-    /// How long a flow with a Flow-Timer may be silent. See [`Outbound::wait`].
+    /// How long a flow with a Flow-Timer may be silent before it is closed.
     #[serde(deserialize_with = "units::ping_timeout")]
     pub ping_timeout: PingTimeout,
-}
-
-impl Outbound {
-    /// How long a flow that was given `flow_timer` may be silent before it is closed; none: it is never closed for silence.
-    pub fn wait(&self, flow_timer: Duration) -> Option<Duration> {
-        match self.ping_timeout {
-            // RFC 5626 §5.4: the server waits longer than Flow-Timer, for the time that a ping travels.
-            PingTimeout::Auto => Some(flow_timer + self.grace),
-            PingTimeout::Never => None,
-            PingTimeout::After(wait) => Some(wait),
-        }
-    }
 }
 
 /// A text of SIP outbound.
@@ -147,7 +130,7 @@ pub struct Registrar {
     pub default_expires: Duration,
     /// Bindings that one AOR may have at a time, at least one.
     pub max_bindings: usize,
-    /// Whether a REGISTER without outbound is answered 421.
+    /// Whether a REGISTER without outbound is refused.
     pub require_outbound: bool,
 }
 
@@ -196,7 +179,7 @@ pub enum Store {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Bytes of the longest message on a stream.
+    /// Bytes of the longest message.
     #[serde(deserialize_with = "units::size")]
     pub max_message: usize,
     /// Connections at a time over the whole node, at least one.
@@ -206,7 +189,7 @@ pub struct Limits {
     /// How long a message that has begun may take to arrive whole.
     #[serde(deserialize_with = "units::duration")]
     pub header_timeout: Duration,
-    /// Bytes that may wait to be sent over one connection.
+    /// Bytes that may wait to be sent over one connection, or by one UDP listener of one worker.
     #[serde(deserialize_with = "units::size")]
     pub write_queue: usize,
     /// Messages that may wait for one connection, at least one.
