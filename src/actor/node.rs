@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::fmt::{self, Write as _};
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
@@ -64,13 +64,16 @@ pub fn run(config: Config) -> Result<(), StartError> {
         let node = Arc::new(node(config, workers));
         let arbiters: Vec<Arbiter> = (0..workers.get()).map(|_| Arbiter::new()).collect();
         start_workers(&node, &arbiters, listeners).await?;
-        // A line of its own on standard output, for whoever started the node and waits for it.
-        println!("{ready}");
+        // Listened for before the node says that it is ready: whoever waits for that may end it at once.
+        let ended = ended()?;
+        // A line of its own on standard output, for whoever started the node and waits for it; if nobody does, and
+        // the stream is closed, the node runs on.
+        let _ = writeln!(io::stdout(), "{ready}");
         info!("{ready}");
         tokio::select! {
             never = purge(&node) => match never {},
             never = serve_admin(admin, &node) => match never? {},
-            signal = ended() => info!(signal = signal?, "ending"),
+            signal = ended => info!(signal, "ending"),
         }
         for arbiter in arbiters {
             arbiter.stop();
@@ -225,12 +228,14 @@ async fn serve_admin(listener: Option<std::net::TcpListener>, node: &Arc<Node>) 
 }
 
 /// The name of the signal that asks the node to end.
-async fn ended() -> io::Result<&'static str> {
+fn ended() -> io::Result<impl Future<Output = &'static str>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     })
 }
 
