@@ -10,9 +10,13 @@ const LONGEST: usize = 500;
 const WORDS: &[(&str, &str)] =
     &[("heartbeat", "ping, keep-alive or lease"), ("heart-beat", "ping, keep-alive or lease")];
 
-/// A module says first what it is for.
+/// A module says first what it is for. A module's tests say it by the name of their file.
 pub fn starts_with_what_it_is_for(source: &Source) -> Vec<Complaint> {
-    if source.text.starts_with("//!") || source.text.starts_with("#![doc") {
+    if source.path.contains("/tests/") || source.path.ends_with("/tests.rs") {
+        return Vec::new();
+    }
+    let first = source.text.lines().find(|line| !line.starts_with("#![") && !line.is_empty());
+    if first.is_some_and(|line| line.starts_with("//!")) {
         return Vec::new();
     }
     vec![Complaint::new(source, 1, "starts without a //! line that says what it is for")]
@@ -116,6 +120,9 @@ mod tests {
     fn a_file_without_a_first_line_of_doc_is_refused() {
         assert_eq!(starts_with_what_it_is_for(&source("use a::b;\n")).len(), 1);
         assert_eq!(starts_with_what_it_is_for(&source("//! URIs.\n")).len(), 0);
+        assert_eq!(starts_with_what_it_is_for(&Source::new("tests/x/main.rs", "use a::b;\n")).len(), 1);
+        assert_eq!(starts_with_what_it_is_for(&Source::new("src/sip/tests/uri.rs", "use a::b;\n")).len(), 0);
+        assert_eq!(starts_with_what_it_is_for(&source("#![no_main]\n\n//! URIs.\n")).len(), 0);
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! Any octets, framed as a stream.
+
 #![no_main]
 
 #[path = "../properties.rs"]

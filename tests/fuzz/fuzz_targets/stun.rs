@@ -1,3 +1,5 @@
+//! Any octets, read as STUN.
+
 #![no_main]
 
 #[path = "../properties.rs"]

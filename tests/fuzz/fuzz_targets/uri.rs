@@ -1,3 +1,5 @@
+//! Any octets, read as a URI.
+
 #![no_main]
 
 #[path = "../properties.rs"]
