@@ -88,3 +88,90 @@ impl FlowTable {
         Some(part.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix::prelude::*;
+    use bytes::Bytes;
+    use flowhold_cluster::flow::Flow;
+    use std::sync::mpsc::{Sender, channel};
+
+    use crate::sip::Wire;
+
+    /// Stands for a connection: says which flow each message was for.
+    struct Peer(Sender<FlowId>);
+
+    impl Actor for Peer {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Deliver> for Peer {
+        type Result = ();
+
+        fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+            self.0.send(deliver.flow.id).unwrap();
+        }
+    }
+
+    fn deliver(id: FlowId) -> Deliver {
+        let flow = Flow { id, remote: ([192, 0, 2, 1], 5060).into() };
+        Deliver { flow, wire: Wire::from(Bytes::from_static(b"octets")), assign: None }
+    }
+
+    #[test]
+    fn a_flow_is_reached_from_anywhere_until_it_is_closed() {
+        let (sender, received) = channel();
+        System::new().block_on(async {
+            let table = FlowTable::new(2);
+            let id = table.open(1, Peer(sender).start().recipient());
+            assert_eq!(id.worker, 1);
+            assert_eq!(table.deliver(deliver(id)), Ok(()));
+            assert!(table.close(id));
+            assert!(!table.close(id), "it is closed once");
+            assert_eq!(table.deliver(deliver(id)), Err(Undelivered::Gone));
+            actix_rt::task::yield_now().await;
+            assert_eq!(received.try_recv(), Ok(id));
+        });
+    }
+
+    #[test]
+    fn a_later_connection_in_the_same_place_is_another_flow() {
+        let (sender, _received) = channel();
+        System::new().block_on(async {
+            let table = FlowTable::new(1);
+            let peer = Peer(sender).start().recipient();
+            let first = table.open(0, peer.clone());
+            table.close(first);
+            let second = table.open(0, peer);
+            assert_eq!(second.slot, first.slot);
+            assert_ne!(second, first);
+            assert_eq!(table.deliver(deliver(first)), Err(Undelivered::Gone));
+            assert!(!table.close(first), "the later one stays open");
+            assert_eq!(table.deliver(deliver(second)), Ok(()));
+        });
+    }
+
+    #[test]
+    fn a_flow_that_takes_nothing_is_full_and_not_gone() {
+        let (sender, _received) = channel();
+        System::new().block_on(async {
+            let table = FlowTable::new(1);
+            // Its context is not polled while this one runs.
+            let id = table.open(0, Peer(sender).start().recipient());
+            let outcomes: Vec<_> = (0..100).map(|_| table.deliver(deliver(id))).collect();
+            assert_eq!(outcomes[0], Ok(()));
+            assert_eq!(outcomes[99], Err(Undelivered::Full));
+        });
+    }
+
+    #[test]
+    fn ids_of_nothing_are_gone() {
+        let table = FlowTable::new(1);
+        for id in [FlowId { worker: 0, slot: 7, generation: 0 }, FlowId { worker: 9, slot: 0, generation: 0 }]
+        {
+            assert_eq!(table.deliver(deliver(id)), Err(Undelivered::Gone));
+            assert!(!table.close(id));
+        }
+    }
+}
