@@ -148,6 +148,39 @@ impl Client {
         }
     }
 
+    /// The next final response. A provisional one may come before it, when the node finds that it takes long.
+    #[track_caller]
+    pub(crate) fn receive_final(&self) -> Message {
+        std::iter::repeat_with(|| self.receive())
+            .find(|response| response.status() >= 200)
+            .expect("it is endless")
+    }
+
+    /// The next messages of a stream and the pongs that stand between them.
+    #[track_caller]
+    pub(crate) fn receive_with_pongs(&self, messages: usize, mut pongs: usize) -> Vec<Message> {
+        let until = Instant::now() + DEADLINE;
+        let mut taken = Vec::new();
+        while taken.len() < messages || pongs > 0 {
+            let mut inbox = self.inbox.borrow_mut();
+            if inbox.starts_with(PONG) {
+                inbox.drain(..PONG.len());
+                pongs = pongs.checked_sub(1).unwrap_or_else(|| panic!("one pong more than expected"));
+            } else if let Some(message) = Message::take(&mut inbox) {
+                taken.push(message);
+            } else {
+                drop(inbox);
+                let what = format!("{pongs} pongs and {} messages are missing", messages - taken.len());
+                match self.read(until) {
+                    Progress::Octets => {}
+                    Progress::Nothing => panic!("{what} after {DEADLINE:?}"),
+                    Progress::Closed => panic!("closed, {what}"),
+                }
+            }
+        }
+        taken
+    }
+
     /// The next datagram.
     #[track_caller]
     pub(crate) fn receive_datagram(&self) -> Vec<u8> {
@@ -242,6 +275,11 @@ impl Client {
         }
     }
 
+    /// Whether the node closes the connection within this time.
+    pub(crate) fn is_closed_within(&self, time: Duration) -> bool {
+        matches!(self.read(Instant::now() + time), Progress::Closed)
+    }
+
     /// Ends the connection by a reset instead of in order.
     pub(crate) fn reset(self) {
         SockRef::from(self.stream()).set_linger(Some(Duration::ZERO)).unwrap();
@@ -253,12 +291,14 @@ impl Client {
         let (mine, its) = (proc_address(self.local), proc_address(self.node));
         wait_until("the node reads what was sent", || {
             let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+            // To send and to receive. The table leaves out rows when it changes while it is read.
             let queues = |local: &str, remote: &str| {
                 let of = format!(" {local} {remote} ");
-                let row = table.lines().find(|line| line.contains(&of)).expect("the connection is up");
-                row.split_whitespace().nth(4).unwrap().split_once(':').unwrap()
+                let row = table.lines().find(|line| line.contains(&of))?;
+                row.split_whitespace().nth(4)?.split_once(':')
             };
-            queues(&mine, &its).0 == "00000000" && queues(&its, &mine).1 == "00000000"
+            let is_sent = queues(&mine, &its).is_some_and(|(to_send, _)| to_send == "00000000");
+            is_sent && queues(&its, &mine).is_some_and(|(_, to_receive)| to_receive == "00000000")
         });
     }
 

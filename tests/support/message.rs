@@ -26,7 +26,8 @@ impl Message {
     #[track_caller]
     pub(crate) fn parse(octets: &[u8]) -> Self {
         let head = head_len(octets).unwrap_or_else(|| panic!("no SIP message: {}", shown(octets)));
-        let text = String::from_utf8_lossy(&octets[..head - 4]).into_owned();
+        // RFC 3261 §7.3.1: a line that begins with white space continues the one before.
+        let text = String::from_utf8_lossy(&octets[..head - 4]).replace("\r\n ", " ").replace("\r\n\t", " ");
         let mut lines = text.split("\r\n");
         let start_line = lines.next().unwrap().to_owned();
         assert!(start_line.contains("SIP/2.0"), "no SIP message: {}", shown(octets));
@@ -124,6 +125,13 @@ impl Message {
 
     pub(crate) fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// This response as a proxy sends it on: without its topmost Via.
+    #[track_caller]
+    pub(crate) fn forwarded(&self) -> Vec<u8> {
+        let text = String::from_utf8(self.octets.clone()).unwrap();
+        text.replacen(&format!("Via: {}\r\n", self.top_via()), "", 1).into_bytes()
     }
 
     /// A response to this request, with a tag of the UA.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 /// How long anything may take that has to happen. Far beyond what it takes, since tests share the machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
 
-/// How often a condition is looked at.
-const INTERVAL: Duration = Duration::from_millis(5);
+/// How often a condition is looked at, if it is not met at once.
+const INTERVAL: Duration = Duration::from_millis(2);
 
 /// Waits until `condition` holds.
 #[track_caller]

@@ -1,0 +1,266 @@
+//! RFC 3261 §17 with RFC 6026: transactions on both sides of the proxy, over streams and over UDP.
+
+use std::time::{Duration, Instant};
+
+use crate::support::message::param;
+use crate::support::{Client, Node, wait_until};
+
+/// Timers of a tenth, so that repeats and timeouts can be waited for: 64·T1 is 3.2 s.
+const FAST: &str = "[proxy]\nt1 = \"50ms\"\nt2 = \"400ms\"\nt4 = \"500ms\"\n";
+
+#[test]
+fn s17_2_1_an_invite_is_answered_100_at_once() {
+    let node = Node::start("");
+    for (caller, ua) in [(Client::tcp(&node), Client::udp(&node)), (Client::udp(&node), Client::tcp(&node))] {
+        ua.registers("bob");
+        let trying = caller.ask(&caller.invite("bob")).expect_status(100);
+        // §8.2.6.1 and §16.2: it is made by the proxy, which adds no To tag to it.
+        assert!(!trying.header("To").contains(";tag="), "{trying}");
+        let arrived = ua.receive().expect_method("INVITE");
+        ua.send(arrived.answer(486, "Busy Here"));
+        ua.receive().expect_method("ACK");
+        caller.receive().expect_status(486);
+    }
+}
+
+#[test]
+fn s16_7_5_an_invite_rings_and_is_answered() {
+    let node = Node::start("");
+    for (caller, ua) in [(Client::tcp(&node), Client::udp(&node)), (Client::udp(&node), Client::tcp(&node))] {
+        ua.registers_outbound("bob", 1);
+        let invite = caller.invite("bob");
+        caller.ask(&invite).expect_status(100);
+        let arrived = ua.receive().expect_method("INVITE");
+        assert_eq!(arrived.header("Contact"), invite.field("Contact"));
+        // The UA's own 100 is for the proxy only (§16.7 step 5).
+        ua.send(arrived.answer(100, "Trying"));
+        ua.send(arrived.answer(180, "Ringing"));
+        caller.receive().expect_status(180);
+        ua.send(arrived.answer(183, "Progress"));
+        caller.receive().expect_status(183);
+        ua.send(arrived.answer_with(200, "OK", "Contact: <sip:bob@192.0.2.4>\r\n"));
+        let answer = caller.receive().expect_status(200);
+        assert_eq!(answer.contacts(), ["<sip:bob@192.0.2.4>"]);
+        // RFC 6026 §7.1: a proxy forwards each 2xx; the ACK to it is the caller's and goes end to end.
+        ua.send(arrived.answer_with(200, "OK", "Contact: <sip:bob@192.0.2.4>\r\n"));
+        caller.receive().expect_status(200);
+        caller.expect_nothing();
+        ua.expect_nothing();
+    }
+}
+
+#[test]
+fn s17_1_1_3_a_final_response_above_299_is_acked_hop_by_hop() {
+    let node = Node::start("");
+    for (caller, ua) in [
+        (Client::tcp(&node), Client::udp(&node)),
+        (Client::udp(&node), Client::tcp(&node)),
+        (Client::tcp(&node), Client::tcp(&node)),
+    ] {
+        ua.registers("bob");
+        let invite = caller.invite("bob");
+        caller.ask(&invite).expect_status(100);
+        let arrived = ua.receive().expect_method("INVITE");
+        ua.send(arrived.answer(486, "Busy Here"));
+        let ack = ua.receive().expect_method("ACK");
+        assert_eq!(ack.uri(), arrived.uri());
+        assert_eq!(ack.values("Via"), [arrived.top_via()], "one Via, that of the INVITE");
+        for name in ["From", "Call-ID"] {
+            assert_eq!(ack.header(name), arrived.header(name));
+        }
+        assert!(ack.header("To").ends_with(";tag=ua"), "the To of the response{ack}");
+        assert_eq!(ack.header("CSeq"), arrived.header("CSeq").replace("INVITE", "ACK"));
+        let busy = caller.receive().expect_status(486);
+        caller.send(invite.ack(busy.header("To")).to_bytes());
+        caller.expect_nothing();
+        ua.expect_nothing();
+    }
+}
+
+#[test]
+fn s17_1_1_2_a_repeated_final_response_is_acked_again_and_not_forwarded_again() {
+    let node = Node::start("");
+    let (caller, ua) = (Client::tcp(&node), Client::udp(&node));
+    ua.registers("bob");
+    caller.ask(&caller.invite("bob")).expect_status(100);
+    let arrived = ua.receive();
+    for _ in 0..3 {
+        ua.send(arrived.answer(486, "Busy Here"));
+        ua.receive().expect_method("ACK");
+    }
+    caller.receive().expect_status(486);
+    caller.expect_nothing();
+}
+
+#[test]
+fn s17_1_1_2_an_invite_over_udp_is_repeated_at_growing_intervals_until_a_response() {
+    let node = Node::start(FAST);
+    let (caller, ua) = (Client::tcp(&node), Client::udp(&node));
+    ua.registers("bob");
+    caller.ask(&caller.invite("bob")).expect_status(100);
+    let arrived = ua.receive();
+    let mut last = Instant::now();
+    // Timer A: T1, 2·T1, 4·T1, each measured from the repeat before it.
+    for interval in [50, 100, 200] {
+        assert_eq!(ua.receive().octets(), arrived.octets(), "the same octets again");
+        let took = last.elapsed();
+        last = Instant::now();
+        // A late reader sees one interval longer and the next one shorter.
+        assert!(took > Duration::from_millis(interval) / 2, "{took:?} instead of {interval} ms");
+    }
+    ua.send(arrived.answer(180, "Ringing"));
+    caller.receive().expect_status(180);
+    // What was under way before the 180 is taken off; after that there is silence beyond the next interval.
+    while ua.receive_within(Duration::from_millis(50)).is_some() {}
+    ua.expect_silence(Duration::from_secs(1));
+}
+
+#[test]
+fn s17_1_2_2_a_message_over_udp_is_repeated_until_a_final_response() {
+    let node = Node::start(FAST);
+    let (caller, ua) = (Client::tcp(&node), Client::udp(&node));
+    ua.registers("bob");
+    caller.send(caller.message("bob").to_bytes());
+    let arrived = ua.receive();
+    for _ in 0..4 {
+        assert_eq!(ua.receive().octets(), arrived.octets(), "the same octets again");
+    }
+    ua.send(arrived.answer(200, "OK"));
+    caller.receive_final().expect_status(200);
+    while ua.receive_within(Duration::from_millis(50)).is_some() {}
+    ua.expect_silence(Duration::from_secs(1));
+}
+
+#[test]
+fn s17_1_a_request_over_tcp_is_never_repeated() {
+    let node = Node::start(FAST);
+    let (caller, ua) = (Client::udp(&node), Client::tcp(&node));
+    ua.registers("bob");
+    caller.send(caller.message("bob").to_bytes());
+    let message = ua.receive();
+    ua.expect_silence(Duration::from_secs(1));
+    ua.send(message.answer(200, "OK"));
+    caller.receive_final().expect_status(200);
+    caller.ask(&caller.invite("bob")).expect_status(100);
+    ua.receive().expect_method("INVITE");
+    ua.expect_silence(Duration::from_secs(1));
+}
+
+#[test]
+fn s17_2_2_a_repeated_message_is_absorbed_and_its_final_response_sent_again() {
+    let node = Node::start("");
+    for ua in [Client::udp(&node), Client::tcp(&node)] {
+        let caller = Client::udp(&node);
+        ua.registers("bob");
+        let message = caller.message("bob").to_bytes();
+        for _ in 0..3 {
+            caller.send(&message);
+        }
+        let arrived = ua.receive();
+        ua.send(arrived.answer(200, "OK"));
+        let response = caller.receive().expect_status(200);
+        for _ in 0..3 {
+            caller.send(&message);
+            assert_eq!(caller.receive().octets(), response.octets());
+        }
+        caller.expect_nothing();
+        ua.expect_nothing();
+    }
+}
+
+#[test]
+fn s17_2_1_a_repeated_invite_is_absorbed_and_the_last_response_sent_again() {
+    let node = Node::start("");
+    let (caller, ua) = (Client::udp(&node), Client::tcp(&node));
+    ua.registers("bob");
+    let invite = caller.invite("bob");
+    caller.ask(&invite).expect_status(100);
+    let arrived = ua.receive();
+    caller.ask(&invite).expect_status(100);
+    ua.send(arrived.answer(180, "Ringing"));
+    caller.receive().expect_status(180);
+    caller.ask(&invite).expect_status(180);
+    ua.send(arrived.answer(486, "Busy Here"));
+    ua.receive().expect_method("ACK");
+    let busy = caller.receive().expect_status(486);
+    caller.send(invite.ack(busy.header("To")).to_bytes());
+    ua.expect_nothing();
+}
+
+#[test]
+fn s17_2_1_a_final_response_above_299_is_repeated_over_udp_until_the_ack() {
+    let node = Node::start(FAST);
+    let (caller, ua) = (Client::udp(&node), Client::tcp(&node));
+    ua.registers("bob");
+    let invite = caller.invite("bob");
+    caller.ask(&invite).expect_status(100);
+    let arrived = ua.receive();
+    ua.send(arrived.answer(486, "Busy Here"));
+    ua.receive().expect_method("ACK");
+    let busy = caller.receive().expect_status(486);
+    for _ in 0..3 {
+        assert_eq!(caller.receive().octets(), busy.octets());
+    }
+    caller.send(invite.ack(busy.header("To")).to_bytes());
+    while caller.receive_within(Duration::from_millis(50)).is_some() {}
+    caller.expect_silence(Duration::from_secs(1));
+    ua.expect_nothing();
+}
+
+#[test]
+fn s17_1_1_2_an_invite_that_nobody_answers_is_408() {
+    let node = Node::start(FAST);
+    for ua in [Client::tcp(&node), Client::udp(&node)] {
+        let caller = Client::tcp(&node);
+        ua.registers("bob");
+        let started = Instant::now();
+        caller.ask(&caller.invite("bob")).expect_status(100);
+        caller.receive().expect_status(408);
+        // Timer B: 64·T1.
+        assert!(started.elapsed() >= Duration::from_millis(3100), "{:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn s17_all_transactions_end() {
+    let node = Node::start(FAST);
+    // Over TCP the client transaction of an INVITE ends with its response; over UDP timer D is 32 s, whatever T1 is.
+    let (caller, ua) = (Client::udp(&node), Client::tcp(&node));
+    ua.registers("bob");
+    let open = || {
+        let kinds = ["invite_server", "invite_client", "non_invite_server", "non_invite_client"];
+        kinds.map(|kind| node.metric(&format!("transactions{{kind=\"{kind}\"}}")))
+    };
+    caller.send(caller.message("bob").to_bytes());
+    let message = ua.receive();
+    // The gauge follows once a second.
+    wait_until("a transaction on each side", || open() == [0, 0, 1, 1]);
+    ua.send(message.answer(200, "OK"));
+    caller.receive_final().expect_status(200);
+    let invite = caller.invite("bob");
+    caller.ask(&invite).expect_status(100);
+    let arrived = ua.receive().expect_method("INVITE");
+    wait_until("a transaction on each side", || open()[..2] == [1, 1]);
+    ua.send(arrived.answer(486, "Busy Here"));
+    ua.receive().expect_method("ACK");
+    caller.send(invite.ack(caller.receive().header("To")).to_bytes());
+    wait_until("no transaction is left", || open() == [0; 4]);
+}
+
+#[test]
+fn s17_2_3_the_branch_the_sent_by_and_the_method_tell_requests_apart() {
+    let node = Node::start("");
+    let (first, second, ua) = (Client::udp(&node), Client::udp(&node), Client::tcp(&node));
+    ua.registers("bob");
+    let one = first.message("bob");
+    // The same branch of another sent-by is another transaction.
+    let branch = param(one.field("Via"), "branch").unwrap().to_owned();
+    let other = second.message("bob").set("Via", format!("{};rport;branch={branch}", second.sent_by()));
+    for (caller, request) in [(&first, &one), (&second, &other)] {
+        caller.send(request.to_bytes());
+        let arrived = ua.receive();
+        assert_eq!(arrived.header("Call-ID"), request.field("Call-ID"));
+        ua.send(arrived.answer(200, "OK"));
+        caller.receive().expect_status(200);
+    }
+}
