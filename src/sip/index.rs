@@ -77,7 +77,8 @@ impl Index {
                 None => break,
             }
         }
-        index.note(Fault::UnfinishedHead);
+        // Outranks what is wrong with a line: nothing can be added behind fields that have no end.
+        index.fault = Some(Fault::UnfinishedHead);
         index.fields_end = offset(bytes.len());
         index.body = index.fields_end;
         Ok(index)

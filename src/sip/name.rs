@@ -68,35 +68,52 @@ names! {
 impl Name {
     /// The name that these octets are, without regard to case. RFC 3261 §7.3.1, §7.3.3.
     pub fn of(octets: &[u8]) -> Name {
-        // Length first: at most a handful of candidates are left to compare.
-        let candidates: &[Name] = match octets.len() {
-            1 => return Name::of_compact(octets[0]),
-            2 => &[Name::To],
-            3 => &[Name::Via],
-            4 => &[Name::From, Name::CSeq, Name::Path, Name::Date],
-            5 => &[Name::Route, Name::Allow, Name::Event],
-            6 => &[Name::Accept, Name::Server],
-            7 => &[Name::CallId, Name::Contact, Name::Expires, Name::Require, Name::Subject],
-            9 => &[Name::Supported, Name::Timestamp],
-            10 => &[Name::UserAgent, Name::FlowTimer],
-            11 => &[Name::MinExpires, Name::RetryAfter, Name::Unsupported],
-            12 => &[Name::MaxForwards, Name::ContentType, Name::RecordRoute],
-            13 => &[Name::Authorization, Name::ProxyRequire, Name::ServiceRoute],
-            14 => &[Name::ContentLength],
-            16 => &[Name::ContentEncoding, Name::WwwAuthenticate],
-            18 => &[Name::ProxyAuthenticate],
-            19 => &[Name::ProxyAuthorization],
-            _ => &[],
+        // Length and first letter leave one candidate to compare.
+        let Some(initial) = octets.first().map(u8::to_ascii_lowercase) else { return Name::Other };
+        let candidate = match (octets.len(), initial) {
+            (1, letter) => return Name::of_compact(letter),
+            (2, b't') => Name::To,
+            (3, b'v') => Name::Via,
+            (4, b'c') => Name::CSeq,
+            (4, b'd') => Name::Date,
+            (4, b'f') => Name::From,
+            (4, b'p') => Name::Path,
+            (5, b'a') => Name::Allow,
+            (5, b'e') => Name::Event,
+            (5, b'r') => Name::Route,
+            (6, b'a') => Name::Accept,
+            (6, b's') => Name::Server,
+            (7, b'c') if octets[4] == b'-' => Name::CallId,
+            (7, b'c') => Name::Contact,
+            (7, b'e') => Name::Expires,
+            (7, b'r') => Name::Require,
+            (7, b's') => Name::Subject,
+            (9, b's') => Name::Supported,
+            (9, b't') => Name::Timestamp,
+            (10, b'f') => Name::FlowTimer,
+            (10, b'u') => Name::UserAgent,
+            (11, b'm') => Name::MinExpires,
+            (11, b'r') => Name::RetryAfter,
+            (11, b'u') => Name::Unsupported,
+            (12, b'c') => Name::ContentType,
+            (12, b'm') => Name::MaxForwards,
+            (12, b'r') => Name::RecordRoute,
+            (13, b'a') => Name::Authorization,
+            (13, b'p') => Name::ProxyRequire,
+            (13, b's') => Name::ServiceRoute,
+            (14, b'c') => Name::ContentLength,
+            (16, b'c') => Name::ContentEncoding,
+            (16, b'w') => Name::WwwAuthenticate,
+            (18, b'p') => Name::ProxyAuthenticate,
+            (19, b'p') => Name::ProxyAuthorization,
+            _ => return Name::Other,
         };
-        candidates
-            .iter()
-            .copied()
-            .find(|name| name.as_str().as_bytes().eq_ignore_ascii_case(octets))
-            .unwrap_or(Name::Other)
+        if candidate.as_str().as_bytes().eq_ignore_ascii_case(octets) { candidate } else { Name::Other }
     }
 
+    /// Of a letter in lower case.
     const fn of_compact(letter: u8) -> Name {
-        match letter | 0x20 {
+        match letter {
             b'c' => Name::ContentType,
             b'e' => Name::ContentEncoding,
             b'f' => Name::From,

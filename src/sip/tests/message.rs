@@ -225,6 +225,13 @@ fn an_unfinished_head_is_a_fault_with_its_whole_lines_read() {
 }
 
 #[test]
+fn an_unfinished_head_outranks_a_bad_line() {
+    let message =
+        Message::parse(Bytes::from_static(b"OPTIONS sip:a@b SIP/2.0\r\nno field\r\nTo: y")).unwrap();
+    assert_eq!(message.validate(), Err(Fault::UnfinishedHead));
+}
+
+#[test]
 fn debug_shows_the_start_line_only() {
     let debug = format!("{:?}", options_with(""));
     assert!(debug.starts_with("Message(OPTIONS sip:b@example.com SIP/2.0, "), "{debug}");
