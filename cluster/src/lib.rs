@@ -1,4 +1,4 @@
-//! Who holds which flow: bindings and the location service.
+//! Who holds which flow: bindings, the location service and flow tokens.
 //!
 //! | file | concept |
 //! | --- | --- |
@@ -6,6 +6,7 @@
 //! | `binding` | a binding, its AOR, and what makes two bindings the same |
 //! | `location` | the location service as a trait: what every store does |
 //! | `memory` | the store in this process's memory: one node, nothing to install |
+//! | `token` | flow tokens: a flow as the user part of a SIP URI, sealed with keys that rotate |
 //!
 //! The bottom layer: it knows nothing of the node that uses it and never parses SIP. Contact and Path are opaque here.
 
@@ -13,3 +14,4 @@ pub mod binding;
 pub mod flow;
 pub mod location;
 pub mod memory;
+pub mod token;

@@ -13,6 +13,7 @@
 pub mod accept;
 pub mod connection;
 pub mod flows;
+pub mod key_ring;
 pub mod message;
 pub mod node;
 pub mod proxy;

@@ -7,6 +7,12 @@ use tracing_subscriber::EnvFilter;
 
 use super::model::{Config, PingTimeout};
 
+/// More than anybody needs to change keys, few enough to look through for each token.
+const MAX_TOKEN_KEYS: usize = 16;
+
+/// Octets of a secret that cannot be guessed, if it is random.
+const MIN_SECRET: usize = 16;
+
 /// Whether a node starts in spite of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severity {
@@ -30,6 +36,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     check_outbound(config, &mut found);
     check_registrar(config, &mut found);
     check_proxy(config, &mut found);
+    check_tokens(config, &mut found);
     check_limits(config, &mut found);
     check_log(config, &mut found);
     found.0
@@ -214,6 +221,30 @@ fn check_proxy(config: &Config, found: &mut Findings) {
     }
     if proxy.max_transactions == 0 {
         found.fault(&["proxy.max_transactions"], "0: every request would be answered 503");
+    }
+}
+
+fn check_tokens(config: &Config, found: &mut Findings) {
+    let keys = &config.tokens.keys;
+    if keys.len() > MAX_TOKEN_KEYS {
+        found.fault(
+            &["tokens.keys"],
+            format!("{} keys are more than the {MAX_TOKEN_KEYS} there can be", keys.len()),
+        );
+    }
+    for (index, key) in keys.iter().enumerate() {
+        if keys[..index].iter().any(|earlier| earlier.id == key.id) {
+            found.fault(&["tokens.keys"], format!("the ID {} stands there twice", key.id));
+        }
+        if key.secret.as_bytes().len() < MIN_SECRET {
+            found.fault(
+                &["tokens.keys"],
+                format!(
+                    "the secret of key {} is shorter than {MIN_SECRET} octets: take 32 random ones",
+                    key.id
+                ),
+            );
+        }
     }
 }
 

@@ -25,5 +25,5 @@ pub use fault::{Fault, Faults};
 pub use load::{DEFAULTS, Loaded, load};
 pub use model::{
     Admin, Config, Limits, Listen, Location, Log, LogFormat, Node, Outbound, PingTimeout, Profile, Proxy,
-    Registrar, Store,
+    Registrar, Secret, Store, TokenKey, Tokens,
 };

@@ -1,5 +1,6 @@
 //! The types: one struct per section, one field per key of `config/default.toml`, where each key's reason stands.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub struct Config {
     pub outbound: Outbound,
     pub registrar: Registrar,
     pub proxy: Proxy,
+    pub tokens: Tokens,
     pub location: Location,
     pub limits: Limits,
     pub admin: Admin,
@@ -152,6 +154,45 @@ pub struct Proxy {
     pub timer_c: Duration,
     /// Transactions at a time over the whole node, at least one.
     pub max_transactions: usize,
+}
+
+/// `[tokens]`: flow tokens (RFC 5626 §5.2).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokens {
+    /// The first makes tokens, all of them read them; at most 16, no id twice. Empty: a random key for one run.
+    #[serde(deserialize_with = "units::token_keys")]
+    pub keys: Vec<TokenKey>,
+}
+
+/// A key of flow tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenKey {
+    /// Stands in each token, and is no secret.
+    pub id: u8,
+    /// At least 16 octets.
+    pub secret: Secret,
+}
+
+/// A text that is shown nowhere: neither in a log nor in a fault.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Secret(text.into())
+    }
+
+    /// The octets, for what is made from them.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
 }
 
 /// `[location]`: the location service.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::model::{LogFormat, PingTimeout, Profile, Store};
+use super::model::{LogFormat, PingTimeout, Profile, Secret, Store, TokenKey};
 
 /// `"120s"`, `"1h 30m"`, `"500ms"`.
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
@@ -73,6 +73,18 @@ pub(super) fn advertise<'de, D: Deserializer<'de>>(from: D) -> Result<String, D:
     })
 }
 
+/// A list of `"ID:SECRET"`. What is wrong with one is said without what stands there: it may be the secret.
+pub(super) fn token_keys<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<TokenKey>, D::Error> {
+    let keys = Vec::<String>::deserialize(from)?;
+    let parse = |(index, text): (usize, &String)| {
+        let place = index + 1;
+        parse_token_key(text).ok_or_else(|| {
+            D::Error::custom(format!("value {place} is not ID:SECRET with a number from 0 to 255 for the ID"))
+        })
+    };
+    keys.iter().enumerate().map(parse).collect()
+}
+
 pub(super) fn profile<'de, D: Deserializer<'de>>(from: D) -> Result<Profile, D::Error> {
     one_of(from, &[("rfc5626", Profile::Rfc5626)])
 }
@@ -83,6 +95,12 @@ pub(super) fn store<'de, D: Deserializer<'de>>(from: D) -> Result<Store, D::Erro
 
 pub(super) fn log_format<'de, D: Deserializer<'de>>(from: D) -> Result<LogFormat, D::Error> {
     one_of(from, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
+}
+
+fn parse_token_key(text: &str) -> Option<TokenKey> {
+    let (id, secret) = text.split_once(':')?;
+    let id = id.bytes().all(|byte| byte.is_ascii_digit()).then(|| id.parse().ok())??;
+    Some(TokenKey { id, secret: Secret::new(secret) })
 }
 
 /// The host in front of an optional port, and that port. An IPv6 address stands in brackets.
