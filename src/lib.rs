@@ -12,7 +12,7 @@
 //! | [`net`] | sockets: listeners, admission, the bounded writer, ICMP errors, the admin endpoint | `sip`, `metrics` |
 //! | [`actor`] | thin shells that receive, ask `proto`, and carry out what it returns | all of these |
 //! | [`config`], [`metrics`] | the typed configuration, the counters | `sip` |
-//! | `flowhold-cluster` | which flow leads to which AOR: bindings and the location service | nothing of ours |
+//! | `flowhold-cluster` | which flow leads to which AOR: bindings, the location service and flow tokens | nothing of ours |
 //!
 //! # How a REGISTER travels
 //!

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use crate::Files;
 
 /// Runs the binary with none of the variables that it reads, but these.
-fn flowhold(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+pub(crate) fn flowhold(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flowhold"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("FLOWHOLD__") || name == "RUST_LOG" {
@@ -16,11 +16,11 @@ fn flowhold(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     command.args(arguments).envs(variables.iter().copied()).output().unwrap()
 }
 
-fn out(output: &Output) -> String {
+pub(crate) fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn err(output: &Output) -> String {
+pub(crate) fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
@@ -101,7 +101,9 @@ fn a_listener_that_cannot_be_had_stops_the_start_with_2_and_is_named() {
 
 #[test]
 fn help_stands_on_each_command_with_examples() {
-    for arguments in [&["--help"][..], &["node", "--help"], &["check", "--help"]] {
+    for arguments in
+        [&["--help"][..], &["node", "--help"], &["check", "--help"], &["token", "decode", "--help"]]
+    {
         let output = flowhold(arguments, &[]);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         let help = out(&output);

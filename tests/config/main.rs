@@ -6,6 +6,7 @@ mod command_line;
 mod defaults;
 mod layers;
 mod rules;
+mod token;
 mod values;
 
 use std::ffi::OsString;

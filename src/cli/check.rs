@@ -1,0 +1,44 @@
+//! `flowhold check`: what is wrong with a configuration, or what a node would do with it.
+
+use std::io::stdout;
+use std::process::ExitCode;
+
+use flowhold::config::{Config, Fault, Loaded};
+
+use super::{ConfigurationFiles, WRONG, say};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  Before a restart:
+      flowhold check --config /etc/flowhold.toml && systemctl restart flowhold
+  The defaults with one key changed by the environment:
+      FLOWHOLD__OUTBOUND__FLOW_TIMER=60s flowhold check";
+
+pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
+    match layers.read() {
+        Ok(Loaded { config, warnings }) => {
+            for Fault { file, key, reason } in warnings {
+                say(&mut stdout(), &format!("{file}: {key}: warning: {reason}"));
+            }
+            say(&mut stdout(), &summary(&config));
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            say(&mut stdout(), &faults.to_string());
+            ExitCode::from(WRONG)
+        }
+    }
+}
+
+/// What a node would do, in a line.
+fn summary(config: &Config) -> String {
+    let udp = config.listen.udp.iter().map(|address| format!("udp {address}"));
+    let tcp = config.listen.tcp.iter().map(|address| format!("tcp {address}"));
+    let listeners: Vec<String> = udp.chain(tcp).collect();
+    format!(
+        "good: node {} for {}, on {}",
+        config.node.id,
+        config.node.domains.join(", "),
+        listeners.join(", ")
+    )
+}
