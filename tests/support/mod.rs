@@ -23,4 +23,4 @@ pub(crate) use client::Client;
 pub(crate) use message::Message;
 pub(crate) use node::Node;
 pub(crate) use request::Request;
-pub(crate) use wait::{DEADLINE, wait_until};
+pub(crate) use wait::{DEADLINE, wait_until, wait_until_within};

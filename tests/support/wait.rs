@@ -10,10 +10,16 @@ const INTERVAL: Duration = Duration::from_millis(2);
 
 /// Waits until `condition` holds.
 #[track_caller]
-pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    wait_until_within(DEADLINE, what, condition);
+}
+
+/// Waits until `condition` holds, for what takes its time.
+#[track_caller]
+pub(crate) fn wait_until_within(time: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
-        assert!(started.elapsed() < DEADLINE, "{what}: not within {DEADLINE:?}");
+        assert!(started.elapsed() < time, "{what}: not within {time:?}");
         std::thread::sleep(INTERVAL);
     }
 }
