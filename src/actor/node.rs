@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use super::accept::accept;
 use super::flows::FlowTable;
+use super::key_ring;
 use super::message::{FlowFailed, Inbound, Register};
 use super::proxy::Proxy;
 use super::registrar::Registrar;
@@ -142,9 +143,13 @@ async fn start_workers(
     let tcp: Vec<SocketAddr> = listeners.tcp.iter().map(|listener| listener.local).collect();
     let mut registrars = Vec::new();
     let mut proxies = Vec::new();
+    let tokens = Arc::new(key_ring::of_node(&node.config.tokens));
     for (index, arbiter) in (0..).zip(arbiters) {
         registrars.push(Registrar::start_on(&arbiter.handle(), Arc::clone(node)));
-        let core = Core::new(settings::proxy(&node.config, index, &udp, &tcp), rand::random());
+        let core = Core::new(
+            settings::proxy(&node.config, node.run.clone(), Arc::clone(&tokens), index, &udp, &tcp),
+            rand::random(),
+        );
         proxies.push(Proxy::start_on(&arbiter.handle(), core, Arc::clone(node)));
     }
     let watching_proxies: Vec<Recipient<FlowFailed>> =

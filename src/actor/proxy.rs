@@ -18,6 +18,8 @@ use super::flows::Undelivered;
 use super::message::{Deliver, FlowFailed, Inbound};
 use super::worker::Node;
 use crate::metrics::{BranchFailed, Refused, Status, TransactionKind};
+use crate::proto::Hop;
+use crate::proto::keepalive::Assign;
 use crate::proto::proxy::{Action, BranchId, ContextId, Counts, Event, Proxy as Core};
 use crate::sip::Wire;
 
@@ -53,7 +55,7 @@ impl Proxy {
             let mut batch = std::mem::replace(&mut self.actions, std::mem::take(&mut self.batch));
             for action in batch.drain(..) {
                 match action {
-                    Action::Send { to, wire, branch, .. } => self.send(to, wire, branch),
+                    Action::Send { to, wire, assign, branch, .. } => self.send(to, wire, assign, branch),
                     Action::Lookup { context, aor } => self.look_up(context, aor, ctx),
                     Action::Note { event, flow } => self.note(event, flow),
                 }
@@ -62,9 +64,14 @@ impl Proxy {
         }
     }
 
-    fn send(&mut self, to: Flow, wire: Wire, branch: Option<BranchId>) {
+    fn send(&mut self, to: Hop, wire: Wire, assign: Option<Assign>, branch: Option<BranchId>) {
+        let to = match to {
+            Hop::Flow(flow) => flow,
+            // TODO: nothing opens a way to a next hop yet.
+            Hop::Address(next) => return self.core.next_hop_failed(Instant::now(), next, &mut self.actions),
+        };
         let status = wire.status();
-        match self.node.flows.deliver(Deliver { flow: to, wire, assign: None }) {
+        match self.node.flows.deliver(Deliver { flow: to, wire, assign }) {
             Ok(()) => {
                 if let Some(status) = status {
                     self.node.metrics.responses.inc(Status(status));

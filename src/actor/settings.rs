@@ -1,6 +1,10 @@
 //! From the configuration, and the listeners that were opened for it, to what the protocol's parts go by.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use flowhold_cluster::flow::NodeRun;
+use flowhold_cluster::token::KeyRing;
 
 use crate::config::{Config, PingTimeout};
 use crate::proto::keepalive::PingWait;
@@ -39,12 +43,25 @@ pub fn registrar(config: &Config) -> registrar::Settings {
 }
 
 /// What one worker's proxy goes by, where the node listens on `udp` and `tcp`.
-pub fn proxy(config: &Config, worker: u16, udp: &[SocketAddr], tcp: &[SocketAddr]) -> proxy::Settings {
+pub fn proxy(
+    config: &Config,
+    run: NodeRun,
+    tokens: Arc<KeyRing>,
+    worker: u16,
+    udp: &[SocketAddr],
+    tcp: &[SocketAddr],
+) -> proxy::Settings {
     let sent_by = |listeners: &[SocketAddr]| {
         let first = listeners.first().map(|local| config.listen.sent_by(*local));
         first.unwrap_or_default().into_bytes().into_boxed_slice()
     };
     proxy::Settings {
+        run,
+        tokens,
+        registrar: None,
+        routes: Vec::new(),
+        flow_timer: config.outbound.flow_timer.unwrap_or_default(),
+        flow_timer_udp: config.outbound.flow_timer_udp.unwrap_or_default(),
         domains: domains(config),
         hosts: udp.iter().chain(tcp).flat_map(|local| hosts(config, *local)).collect(),
         sent_by: proxy::SentBy { udp: sent_by(udp), tcp: sent_by(tcp), ..proxy::SentBy::default() },

@@ -2,6 +2,7 @@
 //! own, so that all of them run in virtual time.
 
 pub mod forking;
+mod hop;
 pub mod keepalive;
 pub mod proxy;
 pub mod registrar;
@@ -9,4 +10,5 @@ pub mod served;
 mod source;
 pub mod transaction;
 
+pub use hop::{Hop, NextHop};
 pub use source::Source;

@@ -7,6 +7,7 @@ use super::keys::{Likeness, tag};
 use super::request::Incoming;
 use super::validation::Refusal;
 use super::{Action, Event, Proxy, Source, note};
+use crate::proto::Hop;
 use crate::sip::{Message, Name, Response, Wire};
 
 /// What this node itself serves.
@@ -84,7 +85,13 @@ impl Proxy {
         note(out, refusal.event, *from);
         let field = refusal.field.as_ref().map(|(name, value)| (name.as_str(), &value[..]));
         let wire = self.made(request, *from, *likeness, refusal.status, refusal.reason, field.as_slice());
-        out.push(Action::Send { to: *reply_to, transport: from.transport, wire, branch: None });
+        out.push(Action::Send {
+            to: Hop::Flow(*reply_to),
+            transport: from.transport,
+            wire,
+            assign: None,
+            branch: None,
+        });
     }
 
     /// RFC 4320 §4.1: a 100 to a request other than INVITE. Its server transaction has asked for it and lets it out itself.
@@ -162,5 +169,11 @@ fn keep(context: &mut Context, wire: &Wire) {
 
 /// Towards the one who asked.
 fn send(context: &Context, wire: Wire) -> Action {
-    Action::Send { to: context.reply_to, transport: context.from.transport, wire, branch: None }
+    Action::Send {
+        to: Hop::Flow(context.reply_to),
+        transport: context.from.transport,
+        wire,
+        assign: None,
+        branch: None,
+    }
 }

@@ -50,7 +50,7 @@ impl Proxy {
         // RFC 3261 §9.1: only an INVITE is cancelled, and not before a provisional response.
         let Client::Invite(client) = &branch.client else { return };
         let (Some(request), true) = (&context.request, client.may_cancel()) else { return };
-        let wire = self.hop_request(request, branch, "CANCEL", None);
+        let wire = self.hop_request(request, &context.onward, branch, "CANCEL", None);
         let timers = &self.settings.timers;
         let branch = &mut self.contexts[slot as usize].branches[index];
         let reliable = branch.transport.is_reliable();

@@ -1,15 +1,14 @@
 //! What the proxy keeps of a request: its server transaction, its branches with their client transactions, and the
 //! messages that may have to be sent again. RFC 3261 §16.2.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use flowhold_cluster::binding::Binding;
 use flowhold_cluster::flow::Flow;
 use smallvec::SmallVec;
 
 use super::Source;
 use super::keys::{Branch as BranchText, Kind, Likeness};
+use super::target::Target;
 use crate::proto::forking::Forking;
 use crate::proto::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
 use crate::sip::{Message, Method, Transport, Wire};
@@ -55,7 +54,7 @@ pub(super) struct Context {
     pub(super) unwanted: bool,
     /// RFC 3261 §8.2.2.2: kept for a request that this node answers itself.
     pub(super) merge: Option<u64>,
-    pub(super) forking: Forking<Arc<Binding>, Answer>,
+    pub(super) forking: Forking<Target, Answer>,
     pub(super) branches: SmallVec<[Branch; 1]>,
 }
 
@@ -93,7 +92,7 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Branch {
     pub(super) client: Client,
-    pub(super) target: Arc<Binding>,
+    pub(super) target: Target,
     pub(super) transport: Transport,
     pub(super) text: BranchText,
     /// What a retransmission sends: the request, later the ACK. Kept on unreliable transports only.

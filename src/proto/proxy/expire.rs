@@ -99,14 +99,16 @@ impl Proxy {
     }
 
     fn expire_timer_c(&mut self, now: Instant, slot: u32, index: usize, out: &mut Vec<Action>) {
-        let branch = &mut self.contexts[slot as usize].branches[index];
+        let context = &mut self.contexts[slot as usize];
+        let branch = &mut context.branches[index];
         if branch.timer_c.take_if(|at| *at <= now).is_none() {
             return;
         }
         // RFC 3261 §16.8: with a provisional response the branch is cancelled, without one it counts as timed out.
+        let peer = branch.target.flow().unwrap_or(context.from);
         match &branch.client {
             Client::Invite(client) if client.is_proceeding() => {
-                out.push(Action::Note { event: Event::TimerC, flow: branch.target.flow });
+                note(out, Event::TimerC, peer);
                 self.cancel_branch(now, slot, index, out);
             }
             _ => {
@@ -124,8 +126,8 @@ impl Proxy {
         event: Event,
         out: &mut Vec<Action>,
     ) {
-        let flow = self.contexts[slot as usize].branches[index].target.flow;
-        out.push(Action::Note { event, flow });
+        let context = &self.contexts[slot as usize];
+        note(out, event, context.branches[index].target.flow().unwrap_or(context.from));
         self.branch_ended_without_response(now, slot, index, 408, "Request Timeout", out);
     }
 }

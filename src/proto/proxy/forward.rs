@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use flowhold_cluster::binding::Binding;
-use flowhold_cluster::flow;
+use flowhold_cluster::flow::Flow;
 use flowhold_cluster::location::{Bindings, Known, Unavailable};
 
 use super::context::{Branch, Client, Server};
-use super::hop::request_uri;
+use super::target::{Target, transport_of};
 use super::validation::Refusal;
-use super::{Action, BranchId, ContextId, Event, Proxy};
+use super::{Action, BranchId, ContextId, Event, Proxy, note};
+use crate::proto::NextHop;
 use crate::proto::forking::Forking;
 use crate::proto::transaction::{InviteClient, NonInviteClient};
-use crate::sip::{Edit, Transport};
+use crate::sip::Edit;
 
 impl Proxy {
     /// The location service's answer to a [`Action::Lookup`]. One that comes too late is ignored.
@@ -60,17 +61,19 @@ impl Proxy {
         true
     }
 
-    fn forward(&mut self, now: Instant, slot: u32, target: Arc<Binding>, out: &mut Vec<Action>) {
+    fn forward(&mut self, now: Instant, slot: u32, target: Target, out: &mut Vec<Action>) {
         let context = &self.contexts[slot as usize];
         let Some(request) = &context.request else { return };
-        let transport = transport_of(target.transport);
+        let transport = target.transport();
         let index = u8::try_from(context.branches.len()).unwrap_or(u8::MAX);
         let id = BranchId { context: self.id_of(slot), index };
         let text = self.keys.branch(self.settings.worker, id, context.onward.loop_hash);
 
         let mut edit = Edit::new(request);
         // RFC 3261 §16.6 step 2: the Request-URI is the target's, which for a binding is its Contact (§16.5).
-        edit.request_uri(&request_uri(&target.contact));
+        if let Some(uri) = target.request_uri() {
+            edit.request_uri(&uri);
+        }
         // RFC 3261 §18.2.1: where the request came from is written into the Via of the one who sent it.
         edit.note_source(context.from.ip(), context.from.port());
         // RFC 3261 §16.6 step 8
@@ -81,8 +84,8 @@ impl Proxy {
             edit.pop_route();
         }
         // RFC 3327 §5.3: the binding's Path is the way to the UA.
-        if !target.path.is_empty() {
-            edit.push_route(&target.path);
+        if !target.path().is_empty() {
+            edit.push_route(target.path());
         }
         // RFC 3261 §16.6 step 9, §20.14
         if transport.is_reliable() {
@@ -100,12 +103,12 @@ impl Proxy {
             Server::NonInvite(_) => (Client::NonInvite(NonInviteClient::new(now, reliable, timers)), None),
             Server::Ack => {
                 // RFC 3261 §16.11: without a transaction; if it is lost, the UAS repeats its 2xx.
-                out.push(Action::Send { to: target.flow, transport, wire, branch: None });
+                out.push(Action::Send { to: target.hop(), transport, wire, assign: None, branch: None });
                 return;
             }
         };
         let sent = (!reliable).then(|| wire.clone());
-        self.outstanding.add(target.flow, id);
+        self.outstanding.add(target.hop(), transport, id);
         let branch = Branch { client, target, transport, text, sent, timer_c, cancel: None };
         out.push(branch.send(wire, Some(id)));
         self.contexts[slot as usize].branches.push(branch);
@@ -121,9 +124,17 @@ impl Proxy {
     ///
     /// Nothing happens to requests that came in on it: RFC 6026 §7.1 keeps their transactions, RFC 3261 §16.9 their
     /// branches; their responses have nowhere to go.
-    pub fn flow_failed(&mut self, now: Instant, flow: flow::Flow, out: &mut Vec<Action>) {
-        for branch in self.outstanding.take(&flow) {
+    pub fn flow_failed(&mut self, now: Instant, flow: Flow, out: &mut Vec<Action>) {
+        for branch in self.outstanding.take_flow(flow) {
             self.branch_failed(now, branch, 480, "Temporarily Unavailable", Event::FlowFailed, out);
+        }
+    }
+
+    /// Reports that a next hop cannot be reached: every branch that is out to it ends.
+    pub fn next_hop_failed(&mut self, now: Instant, next: NextHop, out: &mut Vec<Action>) {
+        for branch in self.outstanding.take_next_hop(next) {
+            // RFC 3261 §16.9: as if the answer were 503.
+            self.branch_failed(now, branch, 503, "Service Unavailable", Event::Undeliverable, out);
         }
     }
 
@@ -138,30 +149,24 @@ impl Proxy {
     ) {
         let Some(slot) = self.slot_of(id.context) else { return };
         let index = usize::from(id.index);
-        let Some(branch) = self.contexts[slot as usize].branches.get_mut(index) else { return };
+        let context = &mut self.contexts[slot as usize];
+        let Some(branch) = context.branches.get_mut(index) else { return };
         if !branch.is_pending() {
             return;
         }
         branch.fail();
-        let flow = branch.target.flow;
-        out.push(Action::Note { event, flow });
+        note(out, event, branch.target.flow().unwrap_or(context.from));
         self.branch_ended_without_response(now, slot, index, status, reason, out);
         self.settle(slot);
     }
 }
 
 /// RFC 3261 §16.5, RFC 5626 §7: whom a request is sent to, in order. For now that is one: the newest binding.
-fn targets(bindings: Bindings, secure: bool) -> impl Iterator<Item = Arc<Binding>> {
+fn targets(bindings: Bindings, secure: bool) -> impl Iterator<Item = Target> {
     // RFC 3261 §26.2.2: a request for a sips URI goes over TLS or not at all.
-    bindings.into_iter().filter(move |binding| !secure || transport_of(binding.transport).is_secure()).take(1)
-}
-
-fn transport_of(transport: flow::Transport) -> Transport {
-    match transport {
-        flow::Transport::Udp => Transport::Udp,
-        flow::Transport::Tcp => Transport::Tcp,
-        flow::Transport::Tls => Transport::Tls,
-        flow::Transport::Ws => Transport::Ws,
-        flow::Transport::Wss => Transport::Wss,
-    }
+    bindings
+        .into_iter()
+        .filter(move |binding: &Arc<Binding>| !secure || transport_of(binding.transport).is_secure())
+        .take(1)
+        .map(Target::Binding)
 }

@@ -1,14 +1,12 @@
 //! What goes out hop by hop on a branch: its Request-URI, our Via, the CANCEL, and the ACK to a failure.
 
-use std::borrow::Cow;
-
 use bytes::BytesMut;
 use smallvec::SmallVec;
 
-use super::context::Branch;
+use super::context::{Branch, Onward};
 use super::keys::Branch as BranchText;
 use super::{Action, BranchId, Proxy};
-use crate::sip::{Message, Name, Transport, Uri, Wire};
+use crate::sip::{Message, Name, Transport, Wire};
 
 impl Proxy {
     /// Our Via value.
@@ -34,6 +32,7 @@ impl Proxy {
     pub(super) fn hop_request(
         &self,
         request: &Message,
+        onward: &Onward,
         branch: &Branch,
         method: &str,
         to: Option<&[u8]>,
@@ -44,11 +43,15 @@ impl Proxy {
                 text.extend_from_slice(part);
             }
         };
-        put(&[method.as_bytes(), b" ", &request_uri(&branch.target.contact), b" SIP/2.0\r\n"]);
+        let uri = branch.target.request_uri();
+        put(&[method.as_bytes(), b" ", uri.as_deref().unwrap_or(request.request_uri()), b" SIP/2.0\r\n"]);
         put(&[b"Via: ", &self.via(branch.transport, &branch.text), b"\r\n"]);
         put(&[b"Max-Forwards: 70\r\n"]);
-        if !branch.target.path.is_empty() {
-            put(&[b"Route: ", &branch.target.path, b"\r\n"]);
+        if !branch.target.path().is_empty() {
+            put(&[b"Route: ", branch.target.path(), b"\r\n"]);
+        }
+        for route in request.values(Name::Route).skip(usize::from(onward.own_routes)) {
+            put(&[b"Route: ", route, b"\r\n"]);
         }
         put(&[b"From: ", request.first(Name::From).unwrap_or_default(), b"\r\n"]);
         put(&[b"To: ", to.or(request.first(Name::To)).unwrap_or_default(), b"\r\n"]);
@@ -63,29 +66,6 @@ impl Proxy {
 impl Branch {
     /// Towards the target.
     pub(super) fn send(&self, wire: Wire, first: Option<BranchId>) -> Action {
-        Action::Send { to: self.target.flow, transport: self.transport, wire, branch: first }
+        Action::Send { to: self.target.hop(), transport: self.transport, wire, assign: None, branch: first }
     }
-}
-
-/// A Contact URI as a Request-URI.
-///
-/// RFC 3261 §16.6 step 2: what a Request-URI may not have is removed; by §19.1.1 that is headers and a `method` parameter.
-pub(super) fn request_uri(contact: &[u8]) -> Cow<'_, [u8]> {
-    let Ok(uri) = Uri::parse(contact) else { return Cow::Borrowed(contact) };
-    let headers = uri.headers.map_or(0, |headers| headers.len() + 1);
-    let whole = &contact[..contact.len() - headers];
-    if !uri.params.has("method") {
-        return Cow::Borrowed(whole);
-    }
-    let params = uri.params.as_bytes();
-    let mut kept = whole[..whole.len() - params.len()].to_vec();
-    for (name, value) in uri.params.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(b"method")) {
-        kept.push(b';');
-        kept.extend_from_slice(name);
-        if let Some(value) = value {
-            kept.push(b'=');
-            kept.extend_from_slice(value);
-        }
-    }
-    Cow::Owned(kept)
 }

@@ -13,7 +13,7 @@
 //! | concept | file |
 //! | --- | --- |
 //! | checks and routes of a request, what is refused and why | `request.rs`, `validation.rs` |
-//! | a branch: the request as it leaves, its CANCEL and its ACK | `forward.rs`, `hop.rs` |
+//! | a branch: the request as it leaves, where to, its CANCEL and its ACK | `forward.rs`, `target.rs`, `hop.rs` |
 //! | responses, those that come and those of our own | `response.rs`, `answer.rs` |
 //! | CANCEL and ACK as they come | `cancel.rs`, `ack.rs` |
 //! | timers, and flows that fail | `expire.rs` |
@@ -32,6 +32,7 @@ mod outstanding;
 mod request;
 mod response;
 mod settings;
+mod target;
 mod validation;
 
 #[cfg(test)]
@@ -45,9 +46,10 @@ use flowhold_cluster::flow::Flow;
 use slab::Slab;
 
 pub use context::{BranchId, ContextId};
-pub use settings::{SentBy, Settings};
+pub use settings::{Matcher, Route, SentBy, Settings};
 
-use super::Source;
+use super::keepalive::Assign;
+use super::{Hop, Source};
 use crate::sip::{Fault, Transport, Wire};
 use context::{Client, Context, Server};
 use deadlines::Deadlines;
@@ -60,12 +62,14 @@ use outstanding::Outstanding;
 pub enum Action {
     /// Send a message.
     Send {
-        /// The flow it goes out on.
-        to: Flow,
-        /// What that flow runs over.
+        /// The flow it goes out on, or the next hop that it goes to.
+        to: Hop,
+        /// What it goes over.
         transport: Transport,
         /// The message.
         wire: Wire,
+        /// RFC 5626 §5.4: what the message, a 2xx to a REGISTER, changes in the keep-alive of its flow.
+        assign: Option<Assign>,
         /// Set where the message is a request that goes out for the first time: if it cannot be queued, tell
         /// [`Proxy::undeliverable`]. Without it nothing is to be done about a message that cannot be sent.
         branch: Option<BranchId>,
@@ -81,7 +85,7 @@ pub enum Action {
     Note {
         /// What happened.
         event: Event,
-        /// The flow of the peer that it is about.
+        /// The flow of the peer that it is about; where that is a next hop, the flow that the request came over.
         flow: Flow,
     },
 }
@@ -230,7 +234,7 @@ impl Proxy {
     /// Gives every request that is out one target more.
     #[cfg(test)]
     fn also_try(&mut self, target: flowhold_cluster::binding::Binding) {
-        let target = std::sync::Arc::new(target);
+        let target = target::Target::Binding(std::sync::Arc::new(target));
         self.contexts.iter_mut().for_each(|(_, context)| context.forking.also(target.clone()));
     }
 

@@ -29,7 +29,7 @@ impl Proxy {
             return note(out, Event::LateResponse, from);
         };
         let branch = &mut context.branches[index];
-        if branch.target.flow != from.flow {
+        if !branch.target.hop().is_source(branch.transport, from) {
             return note(out, Event::ResponseOnOtherFlow, from);
         }
         let (method, status) = (response.method(), response.status().unwrap_or_default());
@@ -113,7 +113,7 @@ impl Proxy {
         let context = &self.contexts[slot as usize];
         let branch = &context.branches[index];
         let Some(request) = &context.request else { return };
-        let wire = self.hop_request(request, branch, "ACK", response.first(Name::To));
+        let wire = self.hop_request(request, &context.onward, branch, "ACK", response.first(Name::To));
         let branch = &mut self.contexts[slot as usize].branches[index];
         branch.sent = (!branch.transport.is_reliable()).then(|| wire.clone());
         out.push(branch.send(wire, None));
@@ -157,7 +157,7 @@ impl Proxy {
         if matches!(branch.client, Client::NonInvite(_)) {
             branch.sent = None;
         }
-        self.outstanding.remove(&branch.target.flow, id);
+        self.outstanding.remove(branch.target.hop(), branch.transport, id);
         match context.forking.ended(status, answer) {
             Step::Wait => {}
             Step::CancelOthers => self.cancel_branches(now, slot, out),

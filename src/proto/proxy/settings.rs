@@ -1,13 +1,30 @@
 //! What a proxy is told about its node.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use flowhold_cluster::flow::NodeRun;
+use flowhold_cluster::token::KeyRing;
+
+use crate::proto::NextHop;
 use crate::proto::transaction::Timers;
 use crate::sip::Transport;
 
 /// What a proxy is told about its node.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// This run of this node: which flow tokens are its own.
+    pub run: NodeRun,
+    /// What flow tokens are made and read with.
+    pub tokens: Arc<KeyRing>,
+    /// The registrar that this node is an edge proxy of; none: the bindings are here.
+    pub registrar: Option<NextHop>,
+    /// Where else UAs that registered here may go; the first that matches counts. Not with a `registrar`, which sees to that.
+    pub routes: Vec<Route>,
+    /// The Flow-Timer given over a stream where the registrar gives none, in whole seconds; zero: none.
+    pub flow_timer: Duration,
+    /// The same over UDP.
+    pub flow_timer_udp: Duration,
     /// Domains whose AORs are here, in lower case.
     pub domains: Vec<Box<[u8]>>,
     /// Hosts (addresses and names, in lower case, IPv6 in brackets) and ports at which this node is reached.
@@ -26,6 +43,24 @@ pub struct Settings {
     pub worker: u16,
     /// The Server field of responses of ours; empty: none.
     pub server: Box<[u8]>,
+}
+
+/// Where requests for a domain or for numbers go.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Which requests.
+    pub matcher: Matcher,
+    /// Where they go.
+    pub to: NextHop,
+}
+
+/// Which Request-URIs a route is for.
+#[derive(Clone, Debug)]
+pub enum Matcher {
+    /// Those with this host, in lower case.
+    Domain(Box<[u8]>),
+    /// Numbers that begin so: `+` and digits. In a `tel` URI, or as the user part in a domain of ours.
+    Prefix(Box<[u8]>),
 }
 
 /// `host:port` for our Via by transport.

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::scenario::*;
-use crate::proto::Source;
 use crate::proto::transaction::{
     Acked, Fired, InviteClient, InviteServer, NonInviteClient, NonInviteServer, Received, Timers,
 };
+use crate::proto::{Hop, Source};
 use crate::sip::{Message, Method, Name};
 
 const LATENCY: Duration = Duration::from_millis(20);
@@ -257,8 +257,14 @@ impl Pair {
         bob.answers_at = Some(now + RINGS);
         let flow = self.bob_at.flow;
         let is_invite = request.method() == Method::Invite;
-        bob.request =
-            Some(Sent { to: flow, transport: self.bob_at.transport, message: request, branch: None });
+        bob.request = Some(Sent {
+            to: flow,
+            hop: Hop::Flow(flow),
+            transport: self.bob_at.transport,
+            message: request,
+            assign: None,
+            branch: None,
+        });
         if is_invite {
             bob.invite = Some(InviteServer::new(reliable));
             self.bob_says(180);

@@ -9,10 +9,12 @@ use bytes::Bytes;
 use flowhold_cluster::binding::{Binding, BindingKey, Timestamp};
 use flowhold_cluster::flow::{self, Flow, FlowId, NodeRun};
 use flowhold_cluster::location::{Known, Unavailable};
+use flowhold_cluster::token::KeyRing;
 
 use super::super::{Action, BranchId, ContextId, Event, Proxy, SentBy, Settings};
-use crate::proto::Source;
+use crate::proto::keepalive::Assign;
 use crate::proto::transaction::Timers;
+use crate::proto::{Hop, Source};
 use crate::sip::{Edit, Message, Name, Response, Transport};
 
 pub(super) const TIMER_C: Duration = Duration::from_secs(181);
@@ -20,6 +22,12 @@ pub(super) const TIMER_C: Duration = Duration::from_secs(181);
 pub(super) fn settings() -> Settings {
     let sent_by = |port: &str| format!("192.0.2.1:{port}").into_bytes().into_boxed_slice();
     Settings {
+        run: run(),
+        tokens: Arc::new(KeyRing::of_one_run(&[7; 32])),
+        registrar: None,
+        routes: Vec::new(),
+        flow_timer: Duration::from_secs(120),
+        flow_timer_udp: Duration::from_secs(25),
         domains: vec![b"example.com".as_slice().into()],
         hosts: vec![(b"192.0.2.1".as_slice().into(), 5060)],
         sent_by: SentBy {
@@ -36,6 +44,11 @@ pub(super) fn settings() -> Settings {
         worker: 3,
         server: b"flowhold".as_slice().into(),
     }
+}
+
+/// This run of this node.
+pub(super) fn run() -> NodeRun {
+    NodeRun { node: "a".into(), epoch: 1 }
 }
 
 pub(super) fn source(transport: Transport, slot: u32, remote: &str) -> Source {
@@ -81,7 +94,7 @@ pub(super) fn binding(on: Source, contact: &str, path: &str) -> Binding {
         q: 1000,
         expires_at: Timestamp(u64::MAX),
         updated_at: Timestamp(0),
-        holder: NodeRun { node: "a".into(), epoch: 1 },
+        holder: run(),
         flow: on.flow,
         transport,
         direct: true,
@@ -93,9 +106,12 @@ pub(super) fn binding(on: Source, contact: &str, path: &str) -> Binding {
 /// A message that left.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
+    /// The flow; for a next hop its address on no flow that there is.
     pub(super) to: Flow,
+    pub(super) hop: Hop,
     pub(super) transport: Transport,
     pub(super) message: Message,
+    pub(super) assign: Option<Assign>,
     pub(super) branch: Option<BranchId>,
 }
 
@@ -238,10 +254,16 @@ impl Scenario {
         while !actions.is_empty() {
             for action in std::mem::take(&mut actions) {
                 match action {
-                    Action::Send { to, transport, wire, branch } => {
+                    Action::Send { to: hop, transport, wire, assign, branch } => {
                         let message = Message::parse(wire.to_bytes()).unwrap();
                         assert_eq!(message.validate(), Ok(()), "what leaves is valid");
-                        sent.push(Sent { to, transport, message, branch });
+                        let to = match hop {
+                            Hop::Flow(flow) => flow,
+                            Hop::Address(next) => {
+                                source(next.transport, u32::MAX, &next.address.to_string()).flow
+                            }
+                        };
+                        sent.push(Sent { to, hop, transport, message, assign, branch });
                     }
                     Action::Lookup { context, .. } if self.hold => self.held.push(context),
                     Action::Lookup { context, aor } => {
