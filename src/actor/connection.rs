@@ -80,14 +80,15 @@ impl<S> Connection<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    /// Starts the actor of an accepted connection on this thread's worker.
+    /// Starts the actor of a connection on this thread's worker, and names its flow.
     pub fn start(
         stream: S,
         transport: Transport,
         remote: std::net::SocketAddr,
         permit: Permit,
         worker: Rc<Worker>,
-    ) {
+    ) -> Flow {
+        let mut flow = None;
         Self::create(|ctx| {
             let limits = &worker.node.config.limits;
             ctx.set_mailbox_capacity(limits.connection_mailbox);
@@ -96,7 +97,7 @@ where
             debug!(flow = %id, peer = %remote, "connected");
             Self {
                 stream,
-                source: Source { flow: Flow { id, remote }, transport },
+                source: Source { flow: *flow.insert(Flow { id, remote }), transport },
                 framer: Framer::new(limits.max_message),
                 writer: Writer::new(limits.write_queue),
                 keepalive: keepalive::Server::default(),
@@ -107,6 +108,7 @@ where
                 _permit: permit,
             }
         });
+        flow.expect("the actor is made at once")
     }
 
     /// Reads, writes and watches the deadlines; ready when the connection is over.

@@ -1,10 +1,11 @@
 //! What the actors say to each other.
 
-use actix::Message as ActorMessage;
+use actix::{Message as ActorMessage, Recipient};
 use flowhold_cluster::flow::Flow;
 
-use crate::proto::Source;
 use crate::proto::keepalive::Assign;
+use crate::proto::proxy::BranchId;
+use crate::proto::{NextHop, Source};
 use crate::sip::{Message, Wire};
 
 /// A REGISTER came over a flow.
@@ -38,6 +39,42 @@ pub struct Deliver {
     /// What the message changes in the flow's keep-alive.
     pub assign: Option<Assign>,
 }
+
+/// A message is to leave for a next hop that is not a flow of a UA.
+#[derive(Debug, ActorMessage)]
+#[rtype(result = "()")]
+pub struct Forward {
+    /// The next hop.
+    pub to: NextHop,
+    /// The octets.
+    pub wire: Wire,
+    /// Whose failure it is if there is no room for it.
+    pub branch: Option<BranchId>,
+}
+
+/// The way to next hops, for whoever forwards to them.
+#[derive(Debug, ActorMessage)]
+#[rtype(result = "()")]
+pub struct WayOut(
+    /// Who forwards.
+    pub Recipient<Forward>,
+);
+
+/// A next hop cannot be reached, or its connection has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ActorMessage)]
+#[rtype(result = "()")]
+pub struct NextHopFailed(
+    /// The next hop.
+    pub NextHop,
+);
+
+/// There was no room for a message to a next hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ActorMessage)]
+#[rtype(result = "()")]
+pub struct Unforwarded(
+    /// The branch that it was.
+    pub BranchId,
+);
 
 /// A flow has failed or was closed: nothing will be delivered over it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ActorMessage)]

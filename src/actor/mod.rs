@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | [`connection`] | one per connection | octets of its stream, [`Deliver`](message::Deliver) |
 //! | [`udp_socket`] | one per UDP listener and worker | datagrams, [`Deliver`](message::Deliver) |
+//! | [`dialer`] | one per worker | [`Forward`](message::Forward), [`FlowFailed`](message::FlowFailed) |
 //! | [`registrar`] | one per worker | [`Register`](message::Register), [`FlowFailed`](message::FlowFailed) |
 //! | [`proxy`] | one per worker | [`Inbound`](message::Inbound), [`FlowFailed`](message::FlowFailed) |
 //!
@@ -12,6 +13,7 @@
 
 pub mod accept;
 pub mod connection;
+pub mod dialer;
 pub mod flows;
 pub mod key_ring;
 pub mod message;
@@ -21,3 +23,4 @@ pub mod registrar;
 pub mod settings;
 pub mod udp_socket;
 pub mod worker;
+pub mod workers;

@@ -6,7 +6,6 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,21 +16,15 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::accept::accept;
 use super::flows::FlowTable;
-use super::key_ring;
-use super::message::{FlowFailed, Inbound, Register};
-use super::proxy::Proxy;
-use super::registrar::Registrar;
 use super::settings;
-use super::udp_socket::UdpSocket;
-use super::worker::{Clock, Node, Peers, Worker};
+use super::worker::{Clock, Node};
+use super::workers;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::net::admission::Admission;
 use crate::net::listen::{self, Listener};
 use crate::net::{admin, descriptors};
-use crate::proto::proxy::Proxy as Core;
 
 /// How often the location service clears up what has expired.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
@@ -64,7 +57,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
         let admin = listeners.admin.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
         let node = Arc::new(node(config, workers));
         let arbiters: Vec<Arbiter> = (0..workers.get()).map(|_| Arbiter::new()).collect();
-        start_workers(&node, &arbiters, listeners).await?;
+        workers::start(&node, &arbiters, listeners).await?;
         // Listened for before the node says that it is ready: whoever waits for that may end it at once.
         let ended = ended()?;
         // A line of its own on standard output, for whoever started the node and waits for it; if nobody does, and
@@ -105,9 +98,9 @@ fn node(config: Config, workers: NonZeroUsize) -> Node {
 }
 
 /// All sockets of a node, opened before anything is started so that a fault costs nothing.
-struct Listeners {
-    udp: Vec<Listener<std::net::UdpSocket>>,
-    tcp: Vec<Listener<std::net::TcpListener>>,
+pub(super) struct Listeners {
+    pub(super) udp: Vec<Listener<std::net::UdpSocket>>,
+    pub(super) tcp: Vec<Listener<std::net::TcpListener>>,
     admin: Option<std::net::TcpListener>,
 }
 
@@ -131,80 +124,6 @@ fn open_each<L>(
 ) -> Result<Vec<L>, StartError> {
     let open = |&address| open(address).map_err(|error| StartError::Listen { key, address, error });
     addresses.iter().map(open).collect()
-}
-
-/// Starts the actors of all workers, then opens the doors: a flow finds its registrar and every proxy there.
-async fn start_workers(
-    node: &Arc<Node>,
-    arbiters: &[Arbiter],
-    listeners: Listeners,
-) -> Result<(), StartError> {
-    let udp: Vec<SocketAddr> = listeners.udp.iter().map(|listener| listener.local).collect();
-    let tcp: Vec<SocketAddr> = listeners.tcp.iter().map(|listener| listener.local).collect();
-    let mut registrars = Vec::new();
-    let mut proxies = Vec::new();
-    let tokens = Arc::new(key_ring::of_node(&node.config.tokens));
-    for (index, arbiter) in (0..).zip(arbiters) {
-        registrars.push(Registrar::start_on(&arbiter.handle(), Arc::clone(node)));
-        let core = Core::new(
-            settings::proxy(&node.config, node.run.clone(), Arc::clone(&tokens), index, &udp, &tcp),
-            rand::random(),
-        );
-        proxies.push(Proxy::start_on(&arbiter.handle(), core, Arc::clone(node)));
-    }
-    let watching_proxies: Vec<Recipient<FlowFailed>> =
-        proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
-    let proxies: Vec<Recipient<Inbound>> = proxies.into_iter().map(Addr::recipient).collect();
-
-    let mut doors = doors(listeners, arbiters.len());
-    for ((index, arbiter), registrar) in (0..).zip(arbiters).zip(registrars) {
-        let mut flow_watchers = vec![registrar.clone().recipient()];
-        flow_watchers.extend(watching_proxies.iter().cloned());
-        let registrar: Recipient<Register> = registrar.recipient();
-        let peers = Peers { registrar, proxies: proxies.clone(), flow_watchers };
-        let node = Arc::clone(node);
-        let Doors { udp, tcp } = doors.pop().expect("there are as many as arbiters");
-        let (opened, open) = tokio::sync::oneshot::channel();
-        arbiter.spawn_fn(move || {
-            let worker = Rc::new(Worker { index, node, peers });
-            let _ = opened.send(open_doors(udp, tcp, &worker));
-        });
-        open.await.map_err(|_| io::Error::other("a worker ended while it was started"))??;
-    }
-    Ok(())
-}
-
-/// The sockets of one worker.
-#[derive(Default)]
-struct Doors {
-    udp: Vec<std::net::UdpSocket>,
-    tcp: Vec<std::net::TcpListener>,
-}
-
-fn doors(listeners: Listeners, workers: usize) -> Vec<Doors> {
-    let mut doors: Vec<Doors> = (0..workers).map(|_| Doors::default()).collect();
-    for listener in listeners.udp {
-        doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.udp.push(socket));
-    }
-    for listener in listeners.tcp {
-        doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.tcp.push(socket));
-    }
-    doors
-}
-
-fn open_doors(
-    udp: Vec<std::net::UdpSocket>,
-    tcp: Vec<std::net::TcpListener>,
-    worker: &Rc<Worker>,
-) -> io::Result<()> {
-    for socket in udp {
-        UdpSocket::start(socket, Rc::clone(worker))?;
-    }
-    for listener in tcp {
-        let listener = TcpListener::from_std(listener)?;
-        actix_rt::spawn(accept(listener, Rc::clone(worker)));
-    }
-    Ok(())
 }
 
 /// Has the location service clear up, for as long as the node runs.

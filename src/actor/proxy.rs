@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 use tracing::debug;
 
 use super::flows::Undelivered;
-use super::message::{Deliver, FlowFailed, Inbound};
+use super::message::{Deliver, FlowFailed, Forward, Inbound, NextHopFailed, Unforwarded, WayOut};
 use super::worker::Node;
 use crate::metrics::{BranchFailed, Refused, Status, TransactionKind};
 use crate::proto::Hop;
@@ -32,6 +32,8 @@ pub struct Proxy {
     /// An empty vector that `actions` changes places with, so that neither is allocated anew.
     batch: Vec<Action>,
     timer: Pin<Box<Sleep>>,
+    /// Set before the first request comes.
+    way_out: Option<Recipient<Forward>>,
     /// What the gauges of transactions show of this worker.
     shown: Counts,
 }
@@ -45,7 +47,15 @@ impl Proxy {
         Self::start_in_arbiter(arbiter, move |ctx| {
             ctx.set_mailbox_capacity(node.config.limits.proxy_mailbox);
             let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
-            Self { core, node, actions: Vec::new(), batch: Vec::new(), timer, shown: Counts::default() }
+            Self {
+                core,
+                node,
+                actions: Vec::new(),
+                batch: Vec::new(),
+                timer,
+                way_out: None,
+                shown: Counts::default(),
+            }
         })
     }
 
@@ -67,8 +77,7 @@ impl Proxy {
     fn send(&mut self, to: Hop, wire: Wire, assign: Option<Assign>, branch: Option<BranchId>) {
         let to = match to {
             Hop::Flow(flow) => flow,
-            // TODO: nothing opens a way to a next hop yet.
-            Hop::Address(next) => return self.core.next_hop_failed(Instant::now(), next, &mut self.actions),
+            Hop::Address(next) => return self.forward(Forward { to: next, wire, branch }),
         };
         let status = wire.status();
         match self.node.flows.deliver(Deliver { flow: to, wire, assign }) {
@@ -78,12 +87,24 @@ impl Proxy {
                 }
             }
             Err(Undelivered::Gone) => self.core.flow_failed(Instant::now(), to, &mut self.actions),
-            Err(Undelivered::Full) => {
-                self.node.metrics.refused.inc(Refused::MailboxFull);
-                if let Some(branch) = branch {
-                    self.core.undeliverable(Instant::now(), branch, &mut self.actions);
-                }
-            }
+            Err(Undelivered::Full) => self.unforwarded(branch),
+        }
+    }
+
+    fn forward(&mut self, forward: Forward) {
+        let (to, branch) = (forward.to, forward.branch);
+        let way_out = self.way_out.as_ref().expect("the way out is known before the first request comes");
+        match way_out.try_send(forward) {
+            Ok(()) => {}
+            Err(SendError::Closed(_)) => self.core.next_hop_failed(Instant::now(), to, &mut self.actions),
+            Err(SendError::Full(_)) => self.unforwarded(branch),
+        }
+    }
+
+    fn unforwarded(&mut self, branch: Option<BranchId>) {
+        self.node.metrics.refused.inc(Refused::MailboxFull);
+        if let Some(branch) = branch {
+            self.core.undeliverable(Instant::now(), branch, &mut self.actions);
         }
     }
 
@@ -168,6 +189,32 @@ impl Handler<FlowFailed> for Proxy {
 
     fn handle(&mut self, FlowFailed(flow): FlowFailed, ctx: &mut Self::Context) {
         self.core.flow_failed(Instant::now(), flow, &mut self.actions);
+        self.carry_out(ctx);
+    }
+}
+
+impl Handler<WayOut> for Proxy {
+    type Result = ();
+
+    fn handle(&mut self, WayOut(way_out): WayOut, _: &mut Self::Context) {
+        self.way_out = Some(way_out);
+    }
+}
+
+impl Handler<NextHopFailed> for Proxy {
+    type Result = ();
+
+    fn handle(&mut self, NextHopFailed(next): NextHopFailed, ctx: &mut Self::Context) {
+        self.core.next_hop_failed(Instant::now(), next, &mut self.actions);
+        self.carry_out(ctx);
+    }
+}
+
+impl Handler<Unforwarded> for Proxy {
+    type Result = ();
+
+    fn handle(&mut self, Unforwarded(branch): Unforwarded, ctx: &mut Self::Context) {
+        self.core.undeliverable(Instant::now(), branch, &mut self.actions);
         self.carry_out(ctx);
     }
 }

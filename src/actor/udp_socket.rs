@@ -60,14 +60,15 @@ struct Watched {
 }
 
 impl UdpSocket {
-    /// Starts the actor of a bound socket on this thread's worker.
-    pub fn start(socket: std::net::UdpSocket, worker: Rc<Worker>) -> io::Result<()> {
+    /// Starts the actor of a bound socket on this thread's worker, and names it.
+    pub fn start(socket: std::net::UdpSocket, worker: Rc<Worker>) -> io::Result<FlowId> {
         let socket = Rc::new(Socket::from_std(socket)?);
+        let mut id = None;
         Self::create(|ctx| {
             ctx.set_mailbox_capacity(worker.node.config.limits.socket_mailbox);
             Self {
                 socket,
-                id: worker.node.flows.open(worker.index, ctx.address().recipient()),
+                id: *id.insert(worker.node.flows.open(worker.index, ctx.address().recipient())),
                 worker,
                 waiting: VecDeque::new(),
                 waiting_octets: 0,
@@ -76,7 +77,7 @@ impl UdpSocket {
                 timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             }
         });
-        Ok(())
+        Ok(id.expect("the actor is made at once"))
     }
 
     fn poll(&mut self, cx: &mut task::Context<'_>) {

@@ -1,5 +1,6 @@
 //! What the actors share: the node's part that every worker sees, and the worker's own.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -60,6 +61,8 @@ pub struct Worker {
     pub node: Arc<Node>,
     /// The actors its flows talk to.
     pub peers: Peers,
+    /// Whoever keeps connections to next hops, and has to know when one fails.
+    pub dialer: OnceCell<Recipient<FlowFailed>>,
 }
 
 impl Worker {
@@ -117,7 +120,7 @@ impl Worker {
 
     /// Tells everyone who has to know that a flow failed.
     pub fn flow_failed(&self, flow: Flow) {
-        for watcher in &self.peers.flow_watchers {
+        for watcher in self.peers.flow_watchers.iter().chain(self.dialer.get()) {
             // Not `try_send`: a full mailbox must not keep a dead flow's bindings alive. What can queue up is
             // bounded all the same, because a flow fails once.
             watcher.do_send(FlowFailed(flow));

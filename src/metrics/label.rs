@@ -131,6 +131,8 @@ label! {
         Stun => "stun",
         /// A datagram above `limits.max_message`, answered 513 where it was a request.
         TooLarge => "too_large",
+        /// A message for which the connection to its next hop had no room.
+        NextHopBusy => "next_hop_busy",
         /// A datagram for which `limits.write_queue` had no room: lost.
         SendQueueFull => "send_queue_full",
         /// A connection that the system had no descriptor or memory for.

@@ -1,0 +1,103 @@
+//! Starts the actors of all workers, and opens their listeners when everything behind them is there.
+
+use std::cell::OnceCell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use flowhold_cluster::flow::FlowId;
+use tokio::net::TcpListener;
+
+use super::accept::accept;
+use super::dialer::Dialer;
+use super::key_ring;
+use super::message::{FlowFailed, Inbound, Register, WayOut};
+use super::node::{Listeners, StartError};
+use super::proxy::Proxy;
+use super::registrar::Registrar;
+use super::settings;
+use super::udp_socket::UdpSocket;
+use super::worker::{Node, Peers, Worker};
+use crate::proto::proxy::Proxy as Core;
+
+/// Starts the actors of all workers, then opens the doors: a flow finds its registrar and every proxy there.
+pub(super) async fn start(
+    node: &Arc<Node>,
+    arbiters: &[Arbiter],
+    listeners: Listeners,
+) -> Result<(), StartError> {
+    let udp: Vec<SocketAddr> = listeners.udp.iter().map(|listener| listener.local).collect();
+    let tcp: Vec<SocketAddr> = listeners.tcp.iter().map(|listener| listener.local).collect();
+    let mut registrars = Vec::new();
+    let mut proxies = Vec::new();
+    let tokens = Arc::new(key_ring::of_node(&node.config.tokens));
+    for (index, arbiter) in (0..).zip(arbiters) {
+        registrars.push(Registrar::start_on(&arbiter.handle(), Arc::clone(node)));
+        let core = Core::new(
+            settings::proxy(&node.config, node.run.clone(), Arc::clone(&tokens), index, &udp, &tcp),
+            rand::random(),
+        );
+        proxies.push(Proxy::start_on(&arbiter.handle(), core, Arc::clone(node)));
+    }
+    let watching_proxies: Vec<Recipient<FlowFailed>> =
+        proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
+    let inbound: Vec<Recipient<Inbound>> = proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
+
+    let mut doors = doors(listeners, arbiters.len());
+    for (((index, arbiter), registrar), proxy) in (0..).zip(arbiters).zip(registrars).zip(proxies) {
+        let mut flow_watchers = vec![registrar.clone().recipient()];
+        flow_watchers.extend(watching_proxies.iter().cloned());
+        let registrar: Recipient<Register> = registrar.recipient();
+        let peers = Peers { registrar, proxies: inbound.clone(), flow_watchers };
+        let node = Arc::clone(node);
+        let doors = doors.pop().expect("there are as many as arbiters");
+        let (opened, open) = tokio::sync::oneshot::channel();
+        arbiter.spawn_fn(move || {
+            let worker = Rc::new(Worker { index, node, peers, dialer: OnceCell::new() });
+            let _ = opened.send(doors.open(&worker, &proxy));
+        });
+        open.await.map_err(|_| io::Error::other("a worker ended while it was started"))??;
+    }
+    Ok(())
+}
+
+/// The sockets of one worker.
+#[derive(Default)]
+struct Doors {
+    udp: Vec<std::net::UdpSocket>,
+    tcp: Vec<std::net::TcpListener>,
+}
+
+fn doors(listeners: Listeners, workers: usize) -> Vec<Doors> {
+    let mut doors: Vec<Doors> = (0..workers).map(|_| Doors::default()).collect();
+    for listener in listeners.udp {
+        doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.udp.push(socket));
+    }
+    for listener in listeners.tcp {
+        doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.tcp.push(socket));
+    }
+    doors
+}
+
+impl Doors {
+    /// Opens them, after the proxy has been shown its way out.
+    fn open(self, worker: &Rc<Worker>, proxy: &Addr<Proxy>) -> io::Result<()> {
+        let udp: io::Result<_> = self.udp.into_iter().map(|socket| open_udp(socket, worker)).collect();
+        let (failed, unforwarded) = (proxy.clone().recipient(), proxy.clone().recipient());
+        let dialer = Dialer::new(Rc::clone(worker), udp?, failed, unforwarded).start();
+        let _ = worker.dialer.set(dialer.clone().recipient());
+        proxy.do_send(WayOut(dialer.recipient()));
+        for listener in self.tcp {
+            let listener = TcpListener::from_std(listener)?;
+            actix_rt::spawn(accept(listener, Rc::clone(worker)));
+        }
+        Ok(())
+    }
+}
+
+fn open_udp(socket: std::net::UdpSocket, worker: &Rc<Worker>) -> io::Result<(SocketAddr, FlowId)> {
+    let local = socket.local_addr()?;
+    Ok((local, UdpSocket::start(socket, Rc::clone(worker))?))
+}
