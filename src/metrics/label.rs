@@ -111,6 +111,12 @@ label! {
         BadExtension => "bad_extension",
         /// 403: neither for an AOR nor along a route of this node.
         NotOurs => "not_ours",
+        /// 403: a flow token that is none of ours, or was changed.
+        ForgedToken => "forged_token",
+        /// 430: a flow token of an earlier run of the node.
+        FlowGone => "flow_gone",
+        /// 403: a route for UAs that are registered here, and the sender is not.
+        NotRegistered => "not_registered",
         /// 405 or 501: the node itself was asked for what it does not do.
         NotServed => "not_served",
         /// 404

@@ -37,10 +37,10 @@ impl Proxy {
             return note(out, Event::Overload, incoming.from);
         }
         // RFC 3261 §17: an ACK is never answered.
-        match self.settings.decide(&incoming.request) {
-            Ok(Decision::Find(aor, onward)) => {
+        match self.settings.decide(&incoming.request, incoming.from) {
+            Ok(Decision::Onward(to, onward)) => {
                 let slot = self.take_in(now, incoming);
-                self.look_up(now, slot, aor, onward, out);
+                self.go_on(now, slot, to, onward, out);
                 self.settle(slot);
             }
             Ok(Decision::Here) => note(out, Event::StrayAck, incoming.from),

@@ -8,6 +8,7 @@ use super::request::Incoming;
 use super::validation::Refusal;
 use super::{Action, Event, Proxy, Source, note};
 use crate::proto::Hop;
+use crate::proto::keepalive::Assign;
 use crate::sip::{Message, Name, Response, Wire};
 
 /// What this node itself serves.
@@ -26,6 +27,19 @@ impl Proxy {
         wire: Wire,
         out: &mut Vec<Action>,
     ) {
+        self.respond_and_assign(now, slot, status, wire, None, out);
+    }
+
+    /// As [`Proxy::respond`]; the response changes the keep-alive of the flow that it leaves over.
+    pub(super) fn respond_and_assign(
+        &mut self,
+        now: Instant,
+        slot: u32,
+        status: u16,
+        wire: Wire,
+        assign: Option<Assign>,
+        out: &mut Vec<Action>,
+    ) {
         let timers = &self.settings.timers;
         let context = &mut self.contexts[slot as usize];
         let leaves = match &mut context.server {
@@ -35,7 +49,7 @@ impl Proxy {
         };
         if leaves {
             keep(context, &wire);
-            out.push(send(context, wire));
+            out.push(send(context, wire, assign));
         }
     }
 
@@ -43,7 +57,7 @@ impl Proxy {
     pub(super) fn send_last(&self, slot: u32, out: &mut Vec<Action>) {
         let context = &self.contexts[slot as usize];
         if let Some(wire) = context.last.clone() {
-            out.push(send(context, wire));
+            out.push(send(context, wire, None));
         }
     }
 
@@ -101,7 +115,7 @@ impl Proxy {
         let wire = self.made(request, context.from, context.likeness, 100, "Trying", &[]);
         let context = &mut self.contexts[slot as usize];
         keep(context, &wire);
-        out.push(send(context, wire));
+        out.push(send(context, wire, None));
     }
 
     /// RFC 3261 §11.2: the 200 to an OPTIONS for this node.
@@ -168,12 +182,12 @@ fn keep(context: &mut Context, wire: &Wire) {
 }
 
 /// Towards the one who asked.
-fn send(context: &Context, wire: Wire) -> Action {
+fn send(context: &Context, wire: Wire, assign: Option<Assign>) -> Action {
     Action::Send {
         to: Hop::Flow(context.reply_to),
         transport: context.from.transport,
         wire,
-        assign: None,
+        assign,
         branch: None,
     }
 }

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::Source;
 use super::keys::{Branch as BranchText, Kind, Likeness};
 use super::target::Target;
+use crate::proto::NextHop;
 use crate::proto::forking::Forking;
 use crate::proto::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
 use crate::sip::{Message, Method, Transport, Wire};
@@ -76,6 +77,10 @@ pub(super) struct Onward {
     pub(super) own_routes: u8,
     /// RFC 5393 §4.2.1
     pub(super) loop_hash: u32,
+    /// RFC 3261 §16.4: the Request-URI that a strict router had put behind the Route values.
+    pub(super) request_uri: Option<Box<[u8]>>,
+    /// Where it goes if the location service vouches for the sender.
+    pub(super) vouched_to: Option<NextHop>,
     /// RFC 3261 §26.2.2: the Request-URI is a sips URI, so it goes out over TLS only.
     pub(super) secure: bool,
 }

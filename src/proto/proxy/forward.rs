@@ -31,7 +31,22 @@ impl Proxy {
             return;
         }
         let secure = context.onward.secure;
+        let vouched_to = context.onward.vouched_to.take();
+        let from = context.from.flow;
         let refusal = match known {
+            Ok(known) if vouched_to.is_some() => {
+                let is_registered = match &known {
+                    Known::Yes(bindings) => {
+                        bindings.iter().any(|binding| binding.is_on(&self.settings.run, &from))
+                    }
+                    Known::No => false,
+                };
+                if let Some(next) = vouched_to.filter(|_| is_registered) {
+                    self.forward_to(now, slot, Target::NextHop(next), out);
+                    return self.settle(slot);
+                }
+                Refusal::new(403, "Forbidden", Event::NotRegistered)
+            }
             Ok(Known::Yes(bindings)) => {
                 context.forking = Forking::new(targets(bindings, secure));
                 if self.try_next(now, slot, out) {
@@ -54,6 +69,18 @@ impl Proxy {
         self.settle(slot);
     }
 
+    /// Sends the request to its one target.
+    pub(super) fn forward_to(&mut self, now: Instant, slot: u32, target: Target, out: &mut Vec<Action>) {
+        let context = &mut self.contexts[slot as usize];
+        // RFC 3261 §26.2.2: a request for a sips URI goes over TLS or not at all.
+        if context.onward.secure && !target.transport().is_secure() {
+            let refusal = Refusal::new(480, "Temporarily Unavailable", Event::NoBinding);
+            return self.refuse(now, slot, &refusal, out);
+        }
+        context.forking = Forking::new([target]);
+        self.try_next(now, slot, out);
+    }
+
     /// Sends the request to the next target that waits; `false` when none does.
     pub(super) fn try_next(&mut self, now: Instant, slot: u32, out: &mut Vec<Action>) -> bool {
         let Some(target) = self.contexts[slot as usize].forking.next() else { return false };
@@ -71,8 +98,8 @@ impl Proxy {
 
         let mut edit = Edit::new(request);
         // RFC 3261 §16.6 step 2: the Request-URI is the target's, which for a binding is its Contact (§16.5).
-        if let Some(uri) = target.request_uri() {
-            edit.request_uri(&uri);
+        if let Some(uri) = target.request_uri().as_deref().or(context.onward.request_uri.as_deref()) {
+            edit.request_uri(uri);
         }
         // RFC 3261 §18.2.1: where the request came from is written into the Via of the one who sent it.
         edit.note_source(context.from.ip(), context.from.port());
@@ -87,6 +114,7 @@ impl Proxy {
         if !target.path().is_empty() {
             edit.push_route(target.path());
         }
+        self.record_way(&mut edit, request, context, &target);
         // RFC 3261 §16.6 step 9, §20.14
         if transport.is_reliable() {
             edit.ensure_content_length();
@@ -126,7 +154,12 @@ impl Proxy {
     /// branches; their responses have nowhere to go.
     pub fn flow_failed(&mut self, now: Instant, flow: Flow, out: &mut Vec<Action>) {
         for branch in self.outstanding.take_flow(flow) {
-            self.branch_failed(now, branch, 480, "Temporarily Unavailable", Event::FlowFailed, out);
+            // RFC 5626 §5.3.1: to the authoritative proxy, which may try another flow, a flow of a token that is gone is a 430.
+            let (status, reason) = match self.target(branch) {
+                Some(Target::Flow(_)) => (430, "Flow Failed"),
+                _ => (480, "Temporarily Unavailable"),
+            };
+            self.branch_failed(now, branch, status, reason, Event::FlowFailed, out);
         }
     }
 
@@ -136,6 +169,12 @@ impl Proxy {
             // RFC 3261 §16.9: as if the answer were 503.
             self.branch_failed(now, branch, 503, "Service Unavailable", Event::Undeliverable, out);
         }
+    }
+
+    fn target(&self, branch: BranchId) -> Option<&Target> {
+        let slot = self.slot_of(branch.context)?;
+        let branch = self.contexts[slot as usize].branches.get(usize::from(branch.index))?;
+        Some(&branch.target)
     }
 
     fn branch_failed(

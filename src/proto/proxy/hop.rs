@@ -1,5 +1,7 @@
 //! What goes out hop by hop on a branch: its Request-URI, our Via, the CANCEL, and the ACK to a failure.
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 use smallvec::SmallVec;
 
@@ -43,7 +45,7 @@ impl Proxy {
                 text.extend_from_slice(part);
             }
         };
-        let uri = branch.target.request_uri();
+        let uri = branch.target.request_uri().or(onward.request_uri.as_deref().map(Cow::Borrowed));
         put(&[method.as_bytes(), b" ", uri.as_deref().unwrap_or(request.request_uri()), b" SIP/2.0\r\n"]);
         put(&[b"Via: ", &self.via(branch.transport, &branch.text), b"\r\n"]);
         put(&[b"Max-Forwards: 70\r\n"]);

@@ -12,7 +12,9 @@
 //!
 //! | concept | file |
 //! | --- | --- |
-//! | checks and routes of a request, what is refused and why | `request.rs`, `validation.rs` |
+//! | checks of a request, what is refused and why | `request.rs`, `validation.rs` |
+//! | whither it goes: AOR, flow token, next hop | `routes.rs` |
+//! | what it takes along so that others find the way: Record-Route, Path | `record.rs` |
 //! | a branch: the request as it leaves, where to, its CANCEL and its ACK | `forward.rs`, `target.rs`, `hop.rs` |
 //! | responses, those that come and those of our own | `response.rs`, `answer.rs` |
 //! | CANCEL and ACK as they come | `cancel.rs`, `ack.rs` |
@@ -29,8 +31,10 @@ mod forward;
 mod hop;
 mod keys;
 mod outstanding;
+mod record;
 mod request;
 mod response;
+mod routes;
 mod settings;
 mod target;
 mod validation;
@@ -111,6 +115,12 @@ pub enum Event {
     BadExtension,
     /// 403: neither the Request-URI nor the Route leads to anything of ours.
     NotOurs,
+    /// 403: a Route value of ours with a flow token that is not.
+    ForgedToken,
+    /// 430: a flow token of an earlier run of the node.
+    FlowGone,
+    /// 403: a way that is for UAs that registered here, over the flow that they registered over.
+    NotRegistered,
     /// 405 or 501: this node itself was asked for something that it does not do.
     NotServed,
     /// 404

@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
-use flowhold_cluster::binding::Aor;
 use flowhold_cluster::flow::Flow;
 use smallvec::SmallVec;
 
 use super::context::{Context, Onward, Server};
 use super::keys::{Kind, Likeness};
-use super::validation::{Decision, Refusal};
+use super::validation::{Decision, Refusal, To};
 use super::{Action, Event, Proxy, Source, note};
 use crate::proto::forking::Forking;
 use crate::proto::transaction::{InviteServer, NonInviteServer};
@@ -25,7 +24,7 @@ pub(super) struct Incoming {
 }
 
 impl Proxy {
-    /// A request came: any but a REGISTER for this node.
+    /// A request came: any, but a REGISTER only where the registrar is another node.
     pub fn request(&mut self, now: Instant, request: Message, from: Source, out: &mut Vec<Action>) {
         let Ok(via) = request.top_via() else { return note(out, Event::Unanswerable, from) };
         let likeness = self.keys.likeness(&request, &via);
@@ -51,36 +50,37 @@ impl Proxy {
         if method == Method::Cancel {
             return self.cancel(now, incoming, out);
         }
-        match self.settings.decide(&incoming.request) {
+        match self.settings.decide(&incoming.request, from) {
             Err(refusal) => {
                 let slot = self.take_in(now, incoming);
                 self.refuse(now, slot, &refusal, out);
                 self.settle(slot);
             }
             Ok(Decision::Here) => self.serve_here(now, incoming, out),
-            Ok(Decision::Find(aor, onward)) => {
+            Ok(Decision::Onward(to, onward)) => {
                 let slot = self.take_in(now, incoming);
                 if method == Method::Invite {
                     // RFC 3261 §17.2.1: a 100 within 200 ms; nobody can say how long the callee takes, so it leaves at once.
                     self.answer(now, slot, 100, "Trying", &[], out);
                 }
-                self.look_up(now, slot, aor, onward, out);
+                self.go_on(now, slot, to, onward, out);
                 self.settle(slot);
             }
         }
     }
 
-    /// Asks for the bindings of an AOR.
-    pub(super) fn look_up(
-        &mut self,
-        now: Instant,
-        slot: u32,
-        aor: Aor,
-        onward: Onward,
-        out: &mut Vec<Action>,
-    ) {
+    /// Sends a request on, or asks the location service first.
+    pub(super) fn go_on(&mut self, now: Instant, slot: u32, to: To, onward: Onward, out: &mut Vec<Action>) {
         let context = &mut self.contexts[slot as usize];
         context.onward = onward;
+        let aor = match to {
+            To::Target(target) => return self.forward_to(now, slot, target, out),
+            To::Aor(aor) => aor,
+            To::IfRegistered(aor, next) => {
+                context.onward.vouched_to = Some(next);
+                aor
+            }
+        };
         context.awaits = Some(now + self.settings.timers.patience());
         out.push(Action::Lookup { context: self.id_of(slot), aor });
     }

@@ -104,8 +104,9 @@ impl Proxy {
         if context.from.transport.is_reliable() {
             edit.ensure_content_length();
         }
+        let assign = self.take_flow_timer(&self.contexts[slot as usize], response, &mut edit);
         let wire = edit.finish();
-        self.respond(now, slot, status, wire, out);
+        self.respond_and_assign(now, slot, status, wire, assign, out);
     }
 
     /// RFC 3261 §17.1.1.3: the ACK to a failure, which is sent again for each repetition of it.

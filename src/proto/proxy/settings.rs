@@ -7,8 +7,9 @@ use flowhold_cluster::flow::NodeRun;
 use flowhold_cluster::token::KeyRing;
 
 use crate::proto::NextHop;
+use crate::proto::edge::Edge;
 use crate::proto::transaction::Timers;
-use crate::sip::Transport;
+use crate::sip::{Scheme, Transport, Uri};
 
 /// What a proxy is told about its node.
 #[derive(Clone, Debug)]
@@ -94,7 +95,43 @@ impl SentBy {
     }
 }
 
+impl Matcher {
+    /// Whether a request with this Request-URI, or Route, is one of those.
+    fn matches(&self, uri: &Uri<'_>, is_ours: bool) -> bool {
+        match self {
+            Matcher::Domain(domain) => domain.eq_ignore_ascii_case(uri.host),
+            Matcher::Prefix(prefix) if is_ours || uri.scheme == Scheme::Tel => {
+                uri.user.is_some_and(|user| number_starts_with(user, prefix))
+            }
+            Matcher::Prefix(_) => false,
+        }
+    }
+}
+
+/// RFC 3966 §5.1.1: visual separators count for nothing, and parameters are no part of the number.
+fn number_starts_with(user: &[u8], prefix: &[u8]) -> bool {
+    let number = user.iter().take_while(|octet| **octet != b';');
+    let mut digits = number.filter(|octet| !matches!(octet, b'-' | b'.' | b'(' | b')'));
+    prefix.iter().all(|expected| digits.next() == Some(expected))
+}
+
 impl Settings {
+    /// What makes flow tokens and follows them.
+    pub fn edge(&self) -> Edge<'_> {
+        Edge { run: &self.run, tokens: &self.tokens }
+    }
+
+    /// Where the routes lead a request with this Request-URI.
+    pub fn route(&self, uri: &Uri<'_>) -> Option<NextHop> {
+        let is_ours = self.is_domain(uri.host);
+        self.routes.iter().find(|route| route.matcher.matches(uri, is_ours)).map(|route| route.to)
+    }
+
+    /// The element at the end of a route that a URI names by its address.
+    pub fn at_end_of_route(&self, uri: &Uri<'_>) -> Option<NextHop> {
+        self.routes.iter().map(|route| route.to).find(|next| next.is_at(uri))
+    }
+
     /// Whether a URI with this host and port means this node: one of its addresses, or one of its domains without a port
     /// or with a port of ours.
     pub fn is_us(&self, host: &[u8], port: Option<u16>, default_port: u16) -> bool {
@@ -103,7 +140,8 @@ impl Settings {
             || (self.is_domain(host) && port.is_none_or(|port| self.is_port(port)))
     }
 
-    fn is_domain(&self, host: &[u8]) -> bool {
+    /// Whether the host is a domain whose AORs are here, or at the registrar that this node is the edge proxy of.
+    pub fn is_domain(&self, host: &[u8]) -> bool {
         self.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host))
     }
 

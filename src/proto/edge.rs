@@ -1,0 +1,186 @@
+//! The edge proxy's part of SIP outbound (RFC 5626 §5): which URIs carry a flow token, and what a request says that comes
+//! along one.
+//!
+//! ```text
+//!   REGISTER         Path          <sip:TOKEN@us;lr;ob>     the registrar reaches the UA by it
+//!   INVITE and kin   Record-Route  <sip:TOKEN@us;lr>        the dialog's later requests travel by it, in both directions
+//!
+//!   Route values of ours at the top of a request:
+//!     none with a token ──────────────────────────> Plain      as at any proxy
+//!     one, of the flow that the request came over ─> Outgoing   from the UA: on by what follows in the request
+//!     one, of another flow ───────────────────────> Incoming   to the UA, over the token's flow and no other
+//!     several ────────────────────────────────────> Incoming   the first is the sender's side, the last the receiver's
+//! ```
+//!
+//! Nothing is kept of any of this: a token is authentic, and that is all that has to be known of it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use flowhold_cluster::flow::{self, Flow, NodeRun};
+use flowhold_cluster::token::{FlowToken, KeyRing};
+
+use super::Source;
+use crate::sip::{Message, Name, Transport};
+
+/// What a node needs in order to make and to follow flow tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Edge<'n> {
+    /// This run of this node.
+    pub run: &'n NodeRun,
+    /// What tokens are made and read with.
+    pub tokens: &'n KeyRing,
+}
+
+/// What a request's own Route values say of its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// There is no token in them.
+    Plain,
+    /// It comes from the UA at the other end of its token's flow.
+    Outgoing,
+    /// It goes to the UA at the other end of this flow.
+    Incoming(Source),
+}
+
+/// Why a token leads nowhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Astray {
+    /// 403: it is none of ours, or was changed.
+    Forged,
+    /// 430: its flow was one of another run of the node.
+    FlowGone,
+}
+
+impl Edge<'_> {
+    /// What the tokens of a request's own Route values, in order, say of its way. `from` is the flow that it came over.
+    ///
+    /// # Errors
+    /// When one of them is forged, or when the flow of the one that counts is not of this run. Whether a flow of this run is
+    /// still there is for its owner to tell.
+    pub fn way<'t>(&self, tokens: impl IntoIterator<Item = &'t [u8]>, from: Source) -> Result<Way, Astray> {
+        let mut last = None;
+        let mut count = 0;
+        for token in tokens {
+            // RFC 5626 §5.3.1: a token that was tampered with is answered 403.
+            last = Some(self.tokens.open(token).map_err(|_| Astray::Forged)?);
+            count += 1;
+        }
+        let Some(token) = last else { return Ok(Way::Plain) };
+        // RFC 5626 §5.3: a request that came over the token's own flow is outgoing, any other is incoming.
+        //
+        // Departs from it where a second token of ours follows: they are the two sides of a dialog, so the request is the
+        // first one's whatever flow it came over. A UA whose flow failed can so go on in its dialogs over a new flow, and
+        // two UAs may share a flow.
+        if count == 1 && token.names(self.run, &from.flow) {
+            return Ok(Way::Outgoing);
+        }
+        // RFC 5626 §5.3.1: a flow that no longer exists is answered 430. Those of an earlier run all ended with it.
+        if token.run != *self.run {
+            return Err(Astray::FlowGone);
+        }
+        Ok(Way::Incoming(flow_of(&token)))
+    }
+
+    /// A Path or Record-Route value: the URI under which `at` (`host:port`) is reached over `transport`, with the token of
+    /// `flow` where there is one.
+    pub fn value(&self, flow: Option<Source>, at: &[u8], transport: Transport, form: Form) -> Vec<u8> {
+        let token = flow.map(|of| {
+            self.tokens.seal(&FlowToken::of(self.run.clone(), &of.flow, cluster_transport(of.transport)))
+        });
+        let mut value = Vec::with_capacity(160);
+        // RFC 3261 §16.6 step 4: a sips Request-URI asks for a sips URI here.
+        value.extend_from_slice(if form == Form::SecureRecordRoute { b"<sips:" } else { b"<sip:" });
+        if let Some(token) = token {
+            value.extend_from_slice(token.as_bytes());
+            value.push(b'@');
+        }
+        value.extend_from_slice(at);
+        if transport != Transport::Udp {
+            value.extend_from_slice(b";transport=");
+            value.extend(transport.as_via_str().bytes().map(|octet| octet.to_ascii_lowercase()));
+        }
+        value.extend_from_slice(if form == Form::FirstHopPath { b";lr;ob>" } else { b";lr>" });
+        value
+    }
+}
+
+/// What a value of ours is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// Path, where the UA itself is at the other end of the flow.
+    FirstHopPath,
+    /// Path, where another proxy is.
+    Path,
+    /// Record-Route.
+    RecordRoute,
+    /// Record-Route in a request with a sips Request-URI.
+    SecureRecordRoute,
+}
+
+impl Form {
+    /// RFC 5626 §5.1: the first hop, and no other, writes `ob`; the Via tells who that is.
+    pub fn of_path(request: &Message) -> Form {
+        if is_first_hop(request) { Form::FirstHopPath } else { Form::Path }
+    }
+}
+
+/// What a 2xx to a REGISTER means for the keep-alive of the UA's flow, when another registrar gave it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FlowTimer {
+    /// The response is none that the UA's keep-alive depends on.
+    Untouched,
+    /// What the response says, if it says something, holds.
+    Theirs(Option<Duration>),
+    /// This is written into the response.
+    Ours(Duration),
+}
+
+impl FlowTimer {
+    /// Of the response to `request`, where ours would be `ours`; zero: none.
+    pub fn of(request: &Message, response: &Message, ours: Duration) -> FlowTimer {
+        // RFC 5626 §5.4: for the last proxy to forward the response to give. A REGISTER without Contact only asks.
+        if !is_first_hop(request) || request.first(Name::Contact).is_none() {
+            return FlowTimer::Untouched;
+        }
+        // RFC 5626 §5.4: only where the response has `outbound` in Require.
+        if !response.has_tag(Name::Require, "outbound") {
+            return FlowTimer::Theirs(None);
+        }
+        match response.number(Name::FlowTimer) {
+            None if ours.is_zero() => FlowTimer::Theirs(None),
+            None => FlowTimer::Ours(ours),
+            // One that is no number leaves as it came, and nobody can hold the UA to it.
+            Some(seconds) => {
+                let seconds = seconds.ok().filter(|seconds| *seconds > 0);
+                FlowTimer::Theirs(seconds.map(|seconds| Duration::from_secs(seconds.into())))
+            }
+        }
+    }
+}
+
+/// RFC 5626 §5.1: the Via is the UA's own and the only one.
+fn is_first_hop(request: &Message) -> bool {
+    request.values(Name::Via).nth(1).is_none()
+}
+
+/// The flow that a token names.
+fn flow_of(token: &FlowToken) -> Source {
+    // A connection is found, and told from every other, by its id; the token leaves the rest out. TCP is all that there is
+    // of streams.
+    const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+    Source {
+        flow: Flow { id: token.flow, remote: token.remote.unwrap_or(ANY) },
+        transport: if token.remote.is_some() { Transport::Udp } else { Transport::Tcp },
+    }
+}
+
+fn cluster_transport(transport: Transport) -> flow::Transport {
+    match transport {
+        Transport::Udp => flow::Transport::Udp,
+        Transport::Tcp => flow::Transport::Tcp,
+        Transport::Tls => flow::Transport::Tls,
+        Transport::Ws => flow::Transport::Ws,
+        Transport::Wss => flow::Transport::Wss,
+    }
+}
