@@ -61,6 +61,12 @@ impl Flow {
         written.map_err(|error| Fault::Socket { flow: self.ua.number, why: error.to_string() })
     }
 
+    /// Writes what `respond` makes of the frame that was received last, as its UA.
+    pub async fn answer(&mut self, respond: impl FnOnce(&Ua, &[u8], &mut Vec<u8>)) -> Result<(), Fault> {
+        respond(&self.ua, &self.inbox[..self.frame], &mut self.out);
+        self.send().await
+    }
+
     /// Waits for the next frame, which [`Flow::frame`] then shows.
     pub async fn receive(&mut self) -> Result<(), Fault> {
         self.inbox.drain(..self.frame);

@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | [`floor`] | the bare responder |
 //! | [`server`], [`process`] | a server under measurement: started, read (CPU, memory), ended |
-//! | [`ua`], [`wire`] | what a UA says and how its answers are checked |
+//! | [`ua`], [`dialog`], [`wire`] | what a UA says, in a call and out of it, and how its answers are checked |
 //! | [`flow`], [`lane`] | one TCP flow of a UA; the share of the flows which one of the window's places drives |
 //! | [`rows`] | one file per row of the table: a new row is a new file there |
 //! | [`mod@drive`], [`driver`] | the closed loop: a fixed number of operations outstanding; the process that runs it |
@@ -26,6 +26,7 @@
 #![allow(clippy::similar_names, reason = "caller and callee are the standard's words")]
 
 mod child;
+pub mod dialog;
 pub mod drive;
 pub mod driver;
 mod fault;
@@ -34,6 +35,7 @@ pub mod flow;
 pub mod lane;
 pub mod process;
 pub mod report;
+mod response;
 pub mod rows;
 pub mod run;
 pub mod server;

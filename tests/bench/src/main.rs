@@ -78,6 +78,10 @@ struct Load {
     /// An answer that takes longer is lost.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     answer_time: Duration,
+    /// Rest before the memory after all rows is read. A proxy keeps the transactions of an INVITE for 32 s after its 2xx
+    /// (RFC 6026, Timers L and M).
+    #[arg(long, default_value = "35s", value_parser = humantime::parse_duration)]
+    rest: Duration,
     /// The load on the last core, the servers on all others.
     #[arg(long)]
     pin: bool,
@@ -138,6 +142,7 @@ fn run_load(load: &Load) -> Result<ExitCode, Fault> {
         rounds: load.rounds,
         row_time: load.row_time,
         answer_time: load.answer_time,
+        rest: load.rest,
         pinning: load.pin.then(Pinning::part).transpose().map_err(setup)?,
     };
     let floor = Kind::Floor { program, workers: load.workers };

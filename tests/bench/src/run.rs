@@ -11,6 +11,7 @@ use std::{
 };
 
 use serde::Serialize;
+use tokio::time::sleep;
 
 use crate::{
     Fault,
@@ -41,6 +42,8 @@ pub struct Plan {
     pub row_time: Duration,
     /// An answer that takes longer is lost.
     pub answer_time: Duration,
+    /// The servers rest this long before their memory after all rows is read.
+    pub rest: Duration,
     /// Servers and load on cores of their own.
     pub pinning: Option<Pinning>,
 }
@@ -63,7 +66,7 @@ pub struct Round {
     pub before: [Memory; 2],
     /// Memory with all flows registered and idle.
     pub registered: [Memory; 2],
-    /// Memory with all flows idle after all rows.
+    /// Memory with all flows idle after all rows, and after [`Plan::rest`].
     pub after: [Memory; 2],
 }
 
@@ -109,6 +112,7 @@ async fn round(plan: &Plan, [floor, node]: &[Subject; 2]) -> Result<Round, Fault
             registered = memory(&pairs).await?;
         }
     }
+    sleep(plan.rest).await;
     let after = memory(&pairs).await?;
     Ok(Round { rows: slices, before, registered, after })
 }

@@ -22,6 +22,10 @@ use crate::{
 /// A server is ready within this time, or it failed.
 const START: Duration = Duration::from_secs(15);
 
+/// Transactions that a node takes at a time. The load is as fast as the node, and those of an INVITE stay for 32 s after its
+/// 2xx (RFC 6026, Timers L and M): more than a node would have to hold in its life outside of a bench.
+const TRANSACTIONS: u32 = 10_000_000;
+
 /// Which server.
 #[derive(Debug, Clone)]
 pub enum Kind {
@@ -141,6 +145,7 @@ fn command(kind: &Kind, directory: &Path) -> std::io::Result<Command> {
                 "[node]\nid = \"bench\"\ndomains = [\"{DOMAIN}\"]\nworkers = {workers}\n\
                  [listen]\ntcp = [\"127.0.0.1:0\"]\nudp = [\"127.0.0.1:0\"]\n\
                  [limits]\nmax_connections_per_address = {flows}\n\
+                 [proxy]\nmax_transactions = {TRANSACTIONS}\n\
                  [admin]\nlisten = \"\"\n",
             )?;
             let mut command = Command::new(program);

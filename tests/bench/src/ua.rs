@@ -9,7 +9,11 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
-use crate::{Fault, wire};
+use crate::{
+    Fault,
+    response::{self, Sent},
+    wire,
+};
 
 /// The domain which the node is configured to serve.
 pub const DOMAIN: &str = "bench.test";
@@ -26,12 +30,14 @@ pub struct Ua {
     registers: u32,
     /// Count of the MESSAGE requests that it sent.
     messages: u32,
+    /// Count of the calls that it made.
+    calls: u32,
 }
 
 impl Ua {
     /// The UA of this number.
     pub fn new(number: u32) -> Self {
-        Ua { number, registers: 0, messages: 0 }
+        Ua { number, registers: 0, messages: 0, calls: 0 }
     }
 
     /// The source address of its flow.
@@ -69,7 +75,8 @@ impl Ua {
         let (number, cseq) = (self.number, self.registers);
         let call_id = format!("{number:08x}-7c1d-4e0b-9f52-register");
         let branch = format!("z9hG4bKr{number:08x}{cseq:08x}");
-        self.check_ok(answer, &call_id, &format!("{cseq} REGISTER"), &branch)
+        let sent = Sent { call_id: &call_id, cseq: &format!("{cseq} REGISTER"), branch: &branch };
+        sent.check(number, 200, answer)
     }
 
     /// Writes the next MESSAGE to another UA's AOR.
@@ -116,20 +123,7 @@ impl Ua {
 
     /// Writes the 200 to a request that came over this UA's flow: RFC 3261 §8.2.6.2.
     pub fn accept(&self, request: &[u8], out: &mut Vec<u8>) {
-        out.clear();
-        out.extend_from_slice(b"SIP/2.0 200 OK\r\n");
-        let mut copy = |name: &str, compact: &str, suffix: &str| {
-            for value in wire::fields(request, name, compact) {
-                for piece in [name.as_bytes(), b": ", value, suffix.as_bytes(), b"\r\n"] {
-                    out.extend_from_slice(piece);
-                }
-            }
-        };
-        copy("Via", "v", "");
-        copy("From", "f", "");
-        copy("To", "t", &format!(";tag=a{:08x}", self.number));
-        copy("Call-ID", "i", "");
-        copy("CSeq", "CSeq", "");
+        response::begin(request, "200 OK", &format!(";tag=a{:08x}", self.number), out);
         out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
     }
 
@@ -138,7 +132,8 @@ impl Ua {
         let (number, count) = (self.number, self.messages);
         let call_id = format!("{number:08x}-{count:08x}-message");
         let branch = format!("z9hG4bKm{number:08x}{count:08x}");
-        self.check_ok(answer, &call_id, &format!("{count} MESSAGE"), &branch)?;
+        let sent = Sent { call_id: &call_id, cseq: &format!("{count} MESSAGE"), branch: &branch };
+        sent.check(number, 200, answer)?;
         let tag = format!(";tag=a{from:08x}");
         match wire::field(answer, "To", "t") {
             Some(to) if to.ends_with(tag.as_bytes()) => Ok(()),
@@ -146,26 +141,10 @@ impl Ua {
         }
     }
 
-    /// RFC 3261 §17.1.3 and §8.1.3.3: the branch and the method match the request, and no Via is left over.
-    fn check_ok(&self, answer: &[u8], call_id: &str, cseq: &str, branch: &str) -> Result<(), Fault> {
-        let wrong = |why: &str| {
-            Err(Fault::wrong(self.number, format!("{why} (expected 200 to {cseq}, {call_id})"), answer))
-        };
-        if !answer.starts_with(b"SIP/2.0 200 ") {
-            return wrong("not a 200");
-        }
-        if wire::field(answer, "Call-ID", "i") != Some(call_id.as_bytes()) {
-            return wrong("an answer of another Call-ID");
-        }
-        if wire::field(answer, "CSeq", "CSeq") != Some(cseq.as_bytes()) {
-            return wrong("an answer of another CSeq");
-        }
-        let mut via = wire::fields(answer, "Via", "v");
-        let ours = via.next().is_some_and(|via| memchr::memmem::find(via, branch.as_bytes()).is_some());
-        if !ours || via.next().is_some() {
-            return wrong("an answer whose only Via is not the request's");
-        }
-        Ok(())
+    /// Counts a call that this UA makes: its number among its calls, from 1.
+    pub fn next_call(&mut self) -> u32 {
+        self.calls += 1;
+        self.calls
     }
 
     /// The body of the last MESSAGE: it differs from all others, and is as long as a short text of a person.

@@ -49,6 +49,22 @@ pub fn fields<'a>(message: &'a [u8], name: &'a str, compact: &'a str) -> impl It
     })
 }
 
+/// All values of this field, in their order, comma lists taken apart: a comma in quotes or angle brackets parts nothing.
+pub fn values<'a>(message: &'a [u8], name: &'a str, compact: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    fields(message, name, compact).flat_map(|field| {
+        let (mut quoted, mut angled) = (false, false);
+        let parts = field.split(move |&byte| {
+            match byte {
+                b'"' => quoted = !quoted,
+                b'<' | b'>' if !quoted => angled = byte == b'<',
+                _ => {}
+            }
+            byte == b',' && !quoted && !angled
+        });
+        parts.map(<[u8]>::trim_ascii)
+    })
+}
+
 /// What follows the head.
 pub fn body(message: &[u8]) -> &[u8] {
     memmem::find(message, b"\r\n\r\n").map_or(&[], |at| &message[at + 4..])
@@ -76,5 +92,13 @@ mod tests {
         assert_eq!(field(message, "Call-ID", "i"), Some(&b"c"[..]));
         assert_eq!(body(message), b"Via: body");
         assert_eq!(start_line(message), b"SIP/2.0 200 OK");
+    }
+
+    #[test]
+    fn values_are_parted_by_commas_but_not_in_quotes_or_angle_brackets() {
+        let message =
+            b"SIP/2.0 200 OK\r\nRoute: \"a,b\" <sip:a,b@c;lr>;x , <sip:d;lr>\r\nRoute: <sip:e>\r\n\r\n";
+        let values: Vec<_> = super::values(message, "Route", "Route").collect();
+        assert_eq!(values, [&b"\"a,b\" <sip:a,b@c;lr>;x"[..], b"<sip:d;lr>", b"<sip:e>"]);
     }
 }

@@ -105,6 +105,147 @@ fn a_200_of_another_callee_is_wrong() {
 }
 
 #[test]
+fn an_ack_that_does_not_arrive_is_lost() {
+    assert_call_lost(|bytes| {
+        if bytes.starts_with(b"ACK ") {
+            bytes.clear();
+        }
+    });
+}
+
+#[test]
+fn an_ack_of_another_cseq_is_wrong() {
+    assert_wrong(&load(|bytes| replace(bytes, b" ACK\r\n", b"1 ACK\r\n")), "ACK of another CSeq");
+}
+
+#[test]
+fn an_ack_of_another_branch_is_wrong() {
+    assert_wrong(&load(|bytes| replace(bytes, b"z9hG4bKACK", b"z9hG4bKINVITE")), "ACK of another branch");
+}
+
+#[test]
+fn an_ack_without_the_callees_tag_is_wrong() {
+    let fault = load(|bytes| {
+        if bytes.starts_with(b"ACK ") {
+            replace(bytes, b";tag=d", b";nag=d");
+        }
+    });
+    assert_wrong(&fault, "ACK of another To");
+}
+
+#[test]
+fn an_ack_to_another_target_is_wrong() {
+    let fault = load(|bytes| {
+        if bytes.starts_with(b"ACK ") {
+            replace(bytes, b";ob SIP", b" SIP");
+        }
+    });
+    assert_wrong(&fault, "not the ACK to this UA's Contact");
+}
+
+#[test]
+fn an_ack_that_comes_twice_is_wrong() {
+    let fault = load(|bytes| {
+        if bytes.starts_with(b"ACK ") {
+            bytes.extend_from_within(..);
+        }
+    });
+    assert!(matches!(fault, Err(Fault::Wrong { .. })), "{fault:?}");
+}
+
+#[test]
+fn an_invite_whose_body_was_changed_is_wrong() {
+    assert_wrong(&load(|bytes| replace(bytes, b"\r\nm=audio 1", b"\r\nm=audio 2")), "body");
+}
+
+#[test]
+fn a_180_that_does_not_arrive_is_lost() {
+    assert_call_lost(|bytes| {
+        if bytes.starts_with(b"SIP/2.0 180") {
+            bytes.clear();
+        }
+    });
+}
+
+#[test]
+fn a_180_of_another_callee_is_wrong() {
+    let fault = load(|bytes| {
+        if bytes.starts_with(b"SIP/2.0 180") {
+            replace(bytes, b";tag=d", b";tag=e");
+        }
+    });
+    assert_wrong(&fault, "another To");
+}
+
+#[test]
+fn a_bye_of_either_side_that_does_not_arrive_is_lost() {
+    assert_call_lost(|bytes| {
+        if bytes.starts_with(b"BYE ") && contains(bytes, b"z9hG4bKBYEc") {
+            bytes.clear();
+        }
+    });
+    assert_call_lost(|bytes| {
+        if bytes.starts_with(b"BYE ") && contains(bytes, b"z9hG4bKBYEd") {
+            bytes.clear();
+        }
+    });
+}
+
+#[test]
+fn a_call_may_have_one_100_of_its_own() {
+    let trying = |bytes: &mut Vec<u8>| {
+        if bytes.starts_with(b"SIP/2.0 180") {
+            let mut trying = bytes.clone();
+            replace(&mut trying, b"180 Ringing", b"100 Trying");
+            bytes.splice(..0, trying);
+        }
+    };
+    assert_eq!(load(trying).map_err(|fault| fault.to_string()), Ok(()));
+    assert_wrong(
+        &load(|bytes| {
+            if bytes.starts_with(b"SIP/2.0 180") {
+                replace(bytes, b"180 Ringing", b"100 Trying");
+                replace(bytes, b"-call\r\n", b"-hall\r\n");
+            }
+        }),
+        "Call-ID",
+    );
+}
+
+#[test]
+fn a_request_in_a_dialog_takes_the_routes_that_record_route_tells() {
+    /// RFC 3261 §12.1: what either side finds recorded, and the routes that it makes of it.
+    fn record(bytes: &mut Vec<u8>) {
+        const CALLER_ROUTES: &[u8] =
+            b"Route: <sip:1@floor;lr>\r\nRoute: <sip:2@floor;lr>\r\nRoute: <sip:3@floor;lr>\r\n";
+        const CALLEE_ROUTES: &[u8] =
+            b"Route: <sip:3@floor;lr>\r\nRoute: <sip:2@floor;lr>\r\nRoute: <sip:1@floor;lr>\r\n";
+        if bytes.starts_with(b"INVITE ") {
+            replace(
+                bytes,
+                b"Max-Forwards",
+                b"Record-Route: <sip:3@floor;lr>, <sip:2@floor;lr>\r\nRecord-Route: <sip:1@floor;lr>\r\nMax-Forwards",
+            );
+        } else if contains(bytes, b"z9hG4bKACK") || contains(bytes, b"z9hG4bKBYEc") {
+            replace(bytes, CALLER_ROUTES, b"");
+        } else if contains(bytes, b"z9hG4bKBYEd") {
+            replace(bytes, CALLEE_ROUTES, b"");
+        }
+    }
+    assert_eq!(load(record).map_err(|fault| fault.to_string()), Ok(()));
+}
+
+#[test]
+fn a_route_that_a_server_leaves_is_wrong() {
+    let fault = load(|bytes| {
+        if bytes.starts_with(b"INVITE ") {
+            replace(bytes, b"Max-Forwards", b"Record-Route: <sip:floor;lr>\r\nMax-Forwards");
+        }
+    });
+    assert_wrong(&fault, "a Route is left over");
+}
+
+#[test]
 fn a_flow_that_is_closed_is_lost() {
     let fault = load(|bytes| replace(bytes, b"CSeq: 3 REGISTER\r\n", b"close"));
     assert!(matches!(fault, Err(Fault::Closed { .. } | Fault::Socket { .. })), "{fault:?}");
@@ -112,7 +253,10 @@ fn a_flow_that_is_closed_is_lost() {
 
 #[test]
 fn a_run_of_the_floor_with_itself_is_status_0_and_names_all_rows() {
-    let done = Command::new(BENCH).args(["load", "--flows=40", "--ops=300", "--rounds=1"]).output().unwrap();
+    let done = Command::new(BENCH)
+        .args(["load", "--flows=40", "--ops=300", "--rounds=1", "--rest=0s"])
+        .output()
+        .unwrap();
     assert!(done.status.success(), "{done:?}");
     let table = String::from_utf8(done.stdout).unwrap();
     for row in rows::all() {
@@ -162,6 +306,11 @@ fn load(change: Change) -> Result<(), Fault> {
     })
 }
 
+fn assert_call_lost(change: Change) {
+    let fault = load(change);
+    assert!(matches!(fault, Err(Fault::Lost { ref what, .. }) if what.starts_with("call")), "{fault:?}");
+}
+
 fn assert_wrong(fault: &Result<(), Fault>, part: &str) {
     assert!(matches!(fault, Err(Fault::Wrong { why, .. }) if why.contains(part)), "{fault:?}");
 }
@@ -187,12 +336,16 @@ fn pump(mut from: TcpStream, mut to: TcpStream, change: Change) {
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         let mut bytes = buffer[..length].to_vec();
         change(&mut bytes);
-        if memchr::memmem::find(&bytes, b"close").is_some() || to.write_all(&bytes).is_err() {
+        if contains(&bytes, b"close") || to.write_all(&bytes).is_err() {
             break;
         }
     }
     let _ = to.shutdown(Shutdown::Both);
     let _ = from.shutdown(Shutdown::Both);
+}
+
+fn contains(bytes: &[u8], what: &[u8]) -> bool {
+    memchr::memmem::find(bytes, what).is_some()
 }
 
 fn replace(bytes: &mut Vec<u8>, old: &[u8], new: &[u8]) {
@@ -211,6 +364,15 @@ fn script(directory: &Path, text: &str) -> PathBuf {
 
 fn load_node(node: &Path) -> Output {
     let mut load = Command::new(BENCH);
-    load.args(["load", "--flows=40", "--ops=300", "--rounds=1", "--answer-time=500ms", "--node"]).arg(node);
+    load.args([
+        "load",
+        "--flows=40",
+        "--ops=300",
+        "--rounds=1",
+        "--answer-time=500ms",
+        "--rest=0s",
+        "--node",
+    ])
+    .arg(node);
     load.output().unwrap()
 }

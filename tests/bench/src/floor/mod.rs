@@ -9,7 +9,9 @@
 //! - REGISTER: remembers which connection has the user part of To, and answers 200 with Via, From, To (with a tag),
 //!   Call-ID and `CSeq` copied;
 //! - MESSAGE: looks up the user part of the Request-URI, pushes a Via and writes the rest as it came to that connection, from
-//!   whichever thread it stands on; the response finds its way back by that Via, which is taken off. 404 for an unknown one.
+//!   whichever thread it stands on; the response finds its way back by that Via, which is taken off. 404 for an unknown one;
+//! - INVITE, ACK and BYE the same way, each for itself: the Contact of a UA has the user part of its AOR, so that one table
+//!   leads the requests in a dialog to either side too. It says no 100, and drops an ACK for an unknown one.
 //!
 //! What it does not: no transactions, timers, bindings, expiry, `received` or `rport`, Max-Forwards, Record-Route, UDP, limits,
 //! logs or counters; it checks nothing, reads each field's name only as the load writes it, expects each of the fields once

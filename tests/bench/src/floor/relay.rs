@@ -106,7 +106,7 @@ pub(super) fn answer(
                 peers.register(user(&message[head.to.clone()]), peer);
                 respond(b"SIP/2.0 200 OK\r\n", message, &head, answers);
             }
-            b'M' => match peers.registered(user(&message[..head.start])) {
+            b'M' | b'I' | b'A' | b'B' => match peers.registered(user(&message[..head.start])) {
                 Some(callee) => {
                     relayed.clear();
                     relayed.extend_from_slice(&message[..head.start]);
@@ -115,6 +115,8 @@ pub(super) fn answer(
                     relayed.extend_from_slice(&message[head.start..]);
                     callee.write(relayed)?;
                 }
+                // RFC 3261 §17: an ACK is never answered.
+                None if message[0] == b'A' => {}
                 None => respond(b"SIP/2.0 404 Not Found\r\n", message, &head, answers),
             },
             b'S' => {

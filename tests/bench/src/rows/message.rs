@@ -1,7 +1,7 @@
 //! A MESSAGE from one UA to the AOR of another, over the callee's flow, and the callee's 200 back to the caller.
 
 use super::{Operation, Row};
-use crate::lane::Lane;
+use crate::{lane::Lane, ua::Ua};
 
 pub(super) struct Message;
 
@@ -23,10 +23,7 @@ impl Row for Message {
 
             callee.receive().await?;
             caller.ua.check_delivered(callee.ua.number, callee.frame())?;
-            let mut out = std::mem::take(&mut callee.out);
-            callee.ua.accept(callee.frame(), &mut out);
-            callee.out = out;
-            callee.send().await?;
+            callee.answer(Ua::accept).await?;
 
             caller.receive().await?;
             caller.ua.check_accepted(callee.ua.number, caller.frame())

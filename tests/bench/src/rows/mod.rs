@@ -3,6 +3,7 @@
 //! A row that needs another server (TLS, WebSocket, two nodes) adds it to [`crate::server::Kind`]; its flows come from a
 //! row of its own in the place of [`connect`].
 
+mod call;
 mod connect;
 mod message;
 mod ping;
@@ -48,5 +49,6 @@ pub fn all() -> Vec<Arc<dyn Row>> {
         Arc::new(ping::Ping),
         Arc::new(refresh::Refresh),
         Arc::new(message::Message),
+        Arc::new(call::Call::default()),
     ]
 }
