@@ -158,6 +158,8 @@ where
                 // RFC 5626 §3.5.1: a lone CRLF is a pong; a server sent no ping, so there is nothing to match.
                 Ok(Some(Frame::Pong)) => {}
                 Ok(Some(Frame::Message(message))) => {
+                    // One that begins in what is left has all of its time.
+                    self.message_due = None;
                     if let Some(answer) = self.worker.dispatch(message, self.source) {
                         self.push(answer);
                     }
@@ -295,7 +297,7 @@ where
     type Result = ();
 
     fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
-        if let Some(assign) = deliver.assign {
+        if let Some((_, assign)) = deliver.assign {
             self.keepalive.assign(Instant::now(), assign, self.worker.node.ping_wait);
         }
         self.push(deliver.wire);

@@ -36,8 +36,9 @@ pub struct Deliver {
     pub flow: Flow,
     /// The octets.
     pub wire: Wire,
-    /// What the message changes in the flow's keep-alive.
-    pub assign: Option<Assign>,
+    /// What the message changes in the keep-alive of the flow that its request came over. Over UDP that need not be the
+    /// flow that the message leaves over, which is to the port that the topmost Via names.
+    pub assign: Option<(Flow, Assign)>,
 }
 
 /// A message is to leave for a next hop that is not a flow of a UA.

@@ -94,6 +94,7 @@ impl Registrar {
 
     fn send(&self, request: &SipMessage, source: Source, wire: Wire, assign: Option<Assign>) {
         let flow = request.top_via().map_or(source.flow, |via| source.reply_to(&via));
+        let assign = assign.map(|assign| (source.flow, assign));
         // The flow may have failed while the location service was asked, and what failed with it did not include
         // this update.
         if let Err(Undelivered::Gone) = self.node.flows.deliver(Deliver { flow, wire, assign }) {

@@ -268,8 +268,8 @@ impl Handler<Deliver> for UdpSocket {
 
     fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
         let remote = deliver.flow.remote;
-        if let Some(assign) = deliver.assign {
-            self.assign(remote, assign);
+        if let Some((flow, assign)) = deliver.assign {
+            self.assign(flow.remote, assign);
         }
         self.send(remote, deliver.wire.to_bytes());
     }

@@ -173,6 +173,24 @@ fn header_timeout_is_counted_for_each_message_by_itself() {
 }
 
 #[test]
+fn header_timeout_of_a_message_is_over_when_the_read_that_ends_it_begins_the_next() {
+    let scene = Scene::new("[limits]\nheader_timeout = \"1s\"");
+    let client = Client::tcp(&scene.node);
+    let mut rest = Vec::new();
+    for _ in 0..5 {
+        // A busy connection: there is never a moment at which no message has begun.
+        let request = client.register_contact("alice").to_bytes();
+        let (first, second) = request.split_at(100);
+        client.send([&*rest, first].concat());
+        if !rest.is_empty() {
+            client.receive().expect_status(200);
+        }
+        rest = second.to_vec();
+        client.expect_silence(Duration::from_millis(400));
+    }
+}
+
+#[test]
 fn half_a_ping_is_no_message_that_has_begun() {
     let scene = Scene::new("[limits]\nheader_timeout = \"1s\"");
     let client = Client::tcp(&scene.node);

@@ -2,7 +2,7 @@
 
 use crate::support::message::param;
 use crate::support::request::{MAGIC_COOKIE, branch};
-use crate::support::{Client, Message, Node};
+use crate::support::{Client, Message, Node, wait_until};
 
 /// A caller and a UA that is registered as `bob`, in every combination of transports.
 fn pairs(node: &Node) -> Vec<(Client, Client)> {
@@ -333,6 +333,25 @@ fn s16_7_a_response_that_nobody_waits_for_is_dropped_and_counted() {
     caller.reaches("bob", &ua);
     caller.expect_nothing();
     assert!(node.metric("refused_total{reason=\"stray_response\"}") >= 1);
+}
+
+#[test]
+fn s16_9_a_caller_that_is_gone_disturbs_nobody() {
+    let node = Node::start("");
+    let (caller, other, ua) = (Client::tcp(&node), Client::tcp(&node), Client::tcp(&node));
+    ua.registers("bob");
+    caller.send(caller.message("bob").to_bytes());
+    let message = ua.receive();
+    caller.ask(&caller.invite("bob")).expect_status(100);
+    let invite = ua.receive();
+    drop(caller);
+    wait_until("the caller is gone", || node.flows_closed("peer_closed") == 1);
+    // §16.9: that a response cannot be forwarded is no reason to cancel.
+    ua.expect_nothing();
+    ua.send(message.answer(200, "OK"));
+    ua.send(invite.answer(486, "Busy Here"));
+    ua.receive().expect_method("ACK");
+    other.reaches("bob", &ua);
 }
 
 #[test]

@@ -181,6 +181,22 @@ fn s5_4_a_udp_flow_that_stops_pinging_loses_its_bindings_in_time() {
 }
 
 #[test]
+fn s5_4_a_udp_flow_is_watched_where_it_is_and_not_where_its_responses_go() {
+    let node = Node::start(SHORT);
+    let (caller, ua, pinging) = (Client::tcp(&node), Client::udp(&node), Client::udp(&node));
+    // RFC 3261 §18.2.2: without rport the response goes to the port of sent-by, which here is another one.
+    let request = ua.register_outbound("alice", 1);
+    let via = request.field("Via").replace(&ua.local().to_string(), &pinging.local().to_string());
+    ua.send(request.set("Via", via.replace(";rport", "")).to_bytes());
+    pinging.receive().expect_status(200);
+    for _ in 0..2 {
+        pinging.expect_silence(SECOND * 9 / 10);
+        pinging.expect_nothing();
+    }
+    wait_until("the binding is invalid", || caller.bindings("alice").is_empty());
+}
+
+#[test]
 fn s5_4_a_udp_flow_that_pings_by_stun_keeps_its_bindings() {
     let node = Node::start(SHORT);
     let (caller, ua, silent) = (Client::tcp(&node), Client::udp(&node), Client::udp(&node));
