@@ -74,7 +74,7 @@ impl Proxy {
         }
     }
 
-    fn send(&mut self, to: Hop, wire: Wire, assign: Option<Assign>, branch: Option<BranchId>) {
+    fn send(&mut self, to: Hop, wire: Wire, assign: Option<(Flow, Assign)>, branch: Option<BranchId>) {
         let to = match to {
             Hop::Flow(flow) => flow,
             Hop::Address(next) => return self.forward(Forward { to: next, wire, branch }),

@@ -187,7 +187,7 @@ fn send(context: &Context, wire: Wire, assign: Option<Assign>) -> Action {
         to: Hop::Flow(context.reply_to),
         transport: context.from.transport,
         wire,
-        assign,
+        assign: assign.map(|assign| (context.from.flow, assign)),
         branch: None,
     }
 }

@@ -72,8 +72,9 @@ pub enum Action {
         transport: Transport,
         /// The message.
         wire: Wire,
-        /// RFC 5626 §5.4: what the message, a 2xx to a REGISTER, changes in the keep-alive of its flow.
-        assign: Option<Assign>,
+        /// RFC 5626 §5.4: what the message, a 2xx to a REGISTER, changes in the keep-alive of the flow that the REGISTER came
+        /// over.
+        assign: Option<(Flow, Assign)>,
         /// Set where the message is a request that goes out for the first time: if it cannot be queued, tell
         /// [`Proxy::undeliverable`]. Without it nothing is to be done about a message that cannot be sent.
         branch: Option<BranchId>,

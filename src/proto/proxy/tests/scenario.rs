@@ -263,6 +263,7 @@ impl Scenario {
                                 source(next.transport, u32::MAX, &next.address.to_string()).flow
                             }
                         };
+                        let assign = assign.map(|(_, assign)| assign);
                         sent.push(Sent { to, hop, transport, message, assign, branch });
                     }
                     Action::Lookup { context, .. } if self.hold => self.held.push(context),
