@@ -12,7 +12,7 @@ use flowhold_cluster::binding::Aor;
 use flowhold_cluster::flow::Flow;
 use futures_util::FutureExt;
 use tokio::time::Sleep;
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::flows::Undelivered;
 use super::message::{Deliver, FlowFailed, Forward, Inbound, NextHopFailed, Unforwarded, WayOut};
@@ -67,6 +67,7 @@ impl Proxy {
                 match action {
                     Action::Send { to, wire, assign, branch, .. } => self.send(to, wire, assign, branch),
                     Action::Lookup { context, aor } => self.look_up(context, aor, ctx),
+                    Action::FlowDead { flow } => self.flow_dead(flow),
                     Action::Note { event, flow } => self.note(event, flow),
                 }
             }
@@ -86,7 +87,13 @@ impl Proxy {
                     self.node.metrics.responses.inc(Status(status));
                 }
             }
-            Err(Undelivered::Gone) => self.core.flow_failed(Instant::now(), to, &mut self.actions),
+            Err(Undelivered::Gone) => {
+                if branch.is_some() {
+                    // A binding led here: its update crossed the flow's end.
+                    self.node.drop_bindings(to);
+                }
+                self.core.flow_failed(Instant::now(), to, &mut self.actions);
+            }
             Err(Undelivered::Full) => self.unforwarded(branch),
         }
     }
@@ -108,9 +115,16 @@ impl Proxy {
         }
     }
 
+    /// A UA that was silent on this flow has answered on another.
+    fn flow_dead(&self, flow: Flow) {
+        info!(flow = %flow.id, peer = %flow.remote, "silent while another flow of its UA brought an answer");
+        self.node.drop_bindings(flow);
+    }
+
     fn note(&self, event: Event, flow: Flow) {
         match label(event) {
             Label::Refused(reason) => self.node.metrics.refused.inc(reason),
+            Label::Failover => _ = self.node.metrics.failovers.inc(),
             Label::BranchFailed(reason) => self.node.metrics.branches_failed.inc(reason),
         }
         debug!(flow = %flow.id, peer = %flow.remote, ?event, "proxy");
@@ -241,6 +255,7 @@ impl ActorFuture<Proxy> for Timers {
 enum Label {
     Refused(Refused),
     BranchFailed(BranchFailed),
+    Failover,
 }
 
 fn label(event: Event) -> Label {
@@ -267,6 +282,8 @@ fn label(event: Event) -> Label {
         Event::StrayResponse => Refused::StrayResponse,
         Event::LateResponse => Refused::LateResponse,
         Event::ResponseOnOtherFlow => Refused::ResponseOnOtherFlow,
+        Event::TooBroad => Refused::MaxBreadth,
+        Event::Failover => return Label::Failover,
         Event::FlowFailed => return Label::BranchFailed(BranchFailed::FlowFailed),
         Event::Undeliverable => return Label::BranchFailed(BranchFailed::Undeliverable),
         Event::TimedOut => return Label::BranchFailed(BranchFailed::TimedOut),

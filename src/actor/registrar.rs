@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::prelude::*;
-use flowhold_cluster::flow::Flow;
 use flowhold_cluster::location::{Bindings, UpdateError};
 use futures_util::FutureExt;
-use tracing::{debug, info, warn};
+use tracing::info;
 
 use super::flows::Undelivered;
 use super::message::{Deliver, FlowFailed, Register};
@@ -98,26 +97,7 @@ impl Registrar {
         // The flow may have failed while the location service was asked, and what failed with it did not include
         // this update.
         if let Err(Undelivered::Gone) = self.node.flows.deliver(Deliver { flow, wire, assign }) {
-            self.flow_failed(source.flow);
-        }
-    }
-
-    fn flow_failed(&self, flow: Flow) {
-        let node = Arc::clone(&self.node);
-        let removal = async move {
-            match node.location.flow_failed(&node.run, &flow, node.clock.now()).await {
-                Ok(0) => {}
-                Ok(bindings) => {
-                    debug!(flow = %flow.id, peer = %flow.remote, bindings, "bindings ended with their flow");
-                }
-                Err(error) => {
-                    warn!(flow = %flow.id, %error, "the bindings of a failed flow could not be removed");
-                }
-            }
-        };
-        let mut removal = Box::pin(removal);
-        if (&mut removal).now_or_never().is_none() {
-            actix_rt::spawn(removal);
+            self.node.drop_bindings(source.flow);
         }
     }
 }
@@ -161,7 +141,7 @@ impl Handler<FlowFailed> for Registrar {
     type Result = ();
 
     fn handle(&mut self, FlowFailed(flow): FlowFailed, _: &mut Self::Context) {
-        self.flow_failed(flow);
+        self.node.drop_bindings(flow);
     }
 }
 

@@ -67,6 +67,7 @@ pub fn proxy(
         sent_by: proxy::SentBy { udp: sent_by(udp), tcp: sent_by(tcp), ..proxy::SentBy::default() },
         timers: Timers { t1: config.proxy.t1, t2: config.proxy.t2, t4: config.proxy.t4 },
         timer_c: config.proxy.timer_c,
+        flow_timeout: config.proxy.flow_timeout,
         // Rounded up, so that a small limit leaves every worker something.
         max_transactions: config.proxy.max_transactions.div_ceil(usize::from(config.node.worker_count())),
         retry_after: RETRY_AFTER,

@@ -8,6 +8,8 @@ use actix::Recipient;
 use flowhold_cluster::binding::Timestamp;
 use flowhold_cluster::flow::{Flow, NodeRun};
 use flowhold_cluster::location::Location;
+use futures_util::FutureExt;
+use tracing::{debug, warn};
 
 use super::flows::FlowTable;
 use super::message::{FlowFailed, Inbound, Register};
@@ -40,6 +42,29 @@ pub struct Node {
     pub location: Arc<dyn Location>,
     /// The time that bindings are measured in.
     pub clock: Clock,
+}
+
+impl Node {
+    /// Has the location service forget the bindings of a flow that delivers nothing any more.
+    pub fn drop_bindings(self: &Arc<Self>, flow: Flow) {
+        let node = Arc::clone(self);
+        let removal = async move {
+            match node.location.flow_failed(&node.run, &flow, node.clock.now()).await {
+                Ok(0) => {}
+                Ok(bindings) => {
+                    debug!(flow = %flow.id, peer = %flow.remote, bindings, "bindings ended with their flow");
+                }
+                Err(error) => {
+                    warn!(flow = %flow.id, %error, "the bindings of a failed flow could not be removed");
+                }
+            }
+        };
+        let mut removal = Box::pin(removal);
+        // A store in memory has done it by now.
+        if (&mut removal).now_or_never().is_none() {
+            actix_rt::spawn(removal);
+        }
+    }
 }
 
 /// The actors that a message from any flow may have to reach.

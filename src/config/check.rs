@@ -219,6 +219,9 @@ fn check_proxy(config: &Config, found: &mut Findings) {
             "three minutes or less: RFC 3261 §16.6 asks for more, people let phones ring",
         );
     }
+    if proxy.flow_timeout.is_zero() {
+        found.fault(&["proxy.flow_timeout"], "0s: every request would go out over all flows of a UA at once");
+    }
     if proxy.max_transactions == 0 {
         found.fault(&["proxy.max_transactions"], "0: every request would be answered 503");
     }

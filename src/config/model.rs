@@ -152,6 +152,9 @@ pub struct Proxy {
     /// Timer C, how long an INVITE may ring (RFC 3261 §16.6).
     #[serde(deserialize_with = "units::duration")]
     pub timer_c: Duration,
+    /// How long a flow may stay silent before a request goes out over another one of the same instance.
+    #[serde(deserialize_with = "units::duration")]
+    pub flow_timeout: Duration,
     /// Transactions at a time over the whole node, at least one.
     pub max_transactions: usize,
 }

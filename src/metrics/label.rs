@@ -117,6 +117,8 @@ label! {
         FlowGone => "flow_gone",
         /// 403: a route for UAs that are registered here, and the sender is not.
         NotRegistered => "not_registered",
+        /// 440: more UAs at a time than Max-Breadth allows.
+        MaxBreadth => "max_breadth",
         /// 405 or 501: the node itself was asked for what it does not do.
         NotServed => "not_served",
         /// 404

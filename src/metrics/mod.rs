@@ -9,9 +9,10 @@
 mod family;
 mod label;
 
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
@@ -47,6 +48,8 @@ pub struct Metrics {
     pub transactions: Gauges<TransactionKind>,
     /// Branches that ended without a response from their UA, and why.
     pub branches_failed: Counters<BranchFailed>,
+    /// Requests that went out once more, over another flow of the same instance.
+    pub failovers: Counter<u64, AtomicU64>,
 }
 
 impl Metrics {
@@ -67,6 +70,7 @@ impl Metrics {
             aors: add(&mut registry, "aors", "Addresses-of-record that are known"),
             transactions: add(&mut registry, "transactions", "Transactions that are open"),
             branches_failed: add(&mut registry, "branches_failed", "Branches without a response, by reason"),
+            failovers: add(&mut registry, "failovers", "Requests that went out over another flow of a UA"),
             registry,
         }
     }

@@ -25,8 +25,8 @@ impl Proxy {
         self.settle(own);
         // RFC 3261 §9.2: it has an effect on an INVITE only, and only before the final response.
         let Some(slot) = invite.filter(|slot| !self.contexts[*slot as usize].is_answered()) else { return };
-        self.contexts[slot as usize].forking.close();
-        self.cancel_branches(now, slot, out);
+        self.contexts[slot as usize].forking.cancel();
+        self.drop_unwanted(now, slot, out);
         if self.contexts[slot as usize].awaits.take().is_some() {
             // No branch is out whose 487 could be waited for.
             self.answer(now, slot, 487, "Request Terminated", &[], out);
@@ -34,12 +34,25 @@ impl Proxy {
         self.settle(slot);
     }
 
-    /// Cancels all branches of an INVITE that are pending: now, or as soon as their provisional response comes.
-    pub(super) fn cancel_branches(&mut self, now: Instant, slot: u32, out: &mut Vec<Action>) {
-        let context = &mut self.contexts[slot as usize];
-        context.unwanted = true;
-        for index in 0..context.branches.len() {
-            self.cancel_branch(now, slot, index, out);
+    /// Cancels all branches that nothing is to come of: an INVITE now, or as soon as its provisional response comes.
+    pub(super) fn drop_unwanted(&mut self, now: Instant, slot: u32, out: &mut Vec<Action>) {
+        for index in 0..self.contexts[slot as usize].branches.len() {
+            let id = self.branch_id(slot, index);
+            let context = &mut self.contexts[slot as usize];
+            let branch = &mut context.branches[index];
+            if !context.forking.is_unwanted(index) || !branch.is_pending() {
+                continue;
+            }
+            match branch.client {
+                Client::Invite(_) => self.cancel_branch(now, slot, index, out),
+                // Its instance has answered over another flow, so that even its late answer is of no use. One that belongs
+                // to another instance goes on: that UA may not have the request yet.
+                Client::NonInvite(_) if !context.forking.is_current(index) => {
+                    branch.fail();
+                    self.outstanding.remove(branch.target.hop(), branch.transport, id);
+                }
+                Client::NonInvite(_) => {}
+            }
         }
     }
 

@@ -39,6 +39,8 @@ pub(super) struct Context {
     pub(super) reply_to: Flow,
     pub(super) likeness: Likeness,
     pub(super) method: Method,
+    /// When it came.
+    pub(super) since: Instant,
     /// RFC 3261 §17.2.3: the peer is of RFC 2543.
     pub(super) old_peer: bool,
     /// RFC 3261 §17.2.3: the To tag of the final response, by which the ACK of an old peer is known.
@@ -51,8 +53,8 @@ pub(super) struct Context {
     pub(super) onward: Onward,
     /// Until when the location service's answer is waited for.
     pub(super) awaits: Option<Instant>,
-    /// Branches that are out are to be cancelled: a CANCEL came, a 6xx, or a 2xx from another branch.
-    pub(super) unwanted: bool,
+    /// RFC 5626 §7: this node looked up the targets itself, so that nobody upstream knows of their flows.
+    pub(super) authoritative: bool,
     /// RFC 3261 §8.2.2.2: kept for a request that this node answers itself.
     pub(super) merge: Option<u64>,
     pub(super) forking: Forking<Target, Answer>,
@@ -104,6 +106,8 @@ pub(super) struct Branch {
     pub(super) sent: Option<Wire>,
     /// RFC 3261 §16.6 step 11
     pub(super) timer_c: Option<Instant>,
+    /// When the flow has been silent for long enough to try another one, where there is another.
+    pub(super) silent_at: Option<Instant>,
     pub(super) cancel: Option<Box<Cancel>>,
 }
 
@@ -165,7 +169,7 @@ impl Branch {
             Client::NonInvite(client) => client.deadline(),
         };
         let cancel = self.cancel.as_ref().and_then(|cancel| cancel.client.deadline());
-        [client, self.timer_c, cancel].into_iter().flatten().min()
+        [client, self.timer_c, self.silent_at, cancel].into_iter().flatten().min()
     }
 
     /// Neither a final response came nor did it fail.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::context::{Client, Server};
+use super::context::{Answer, Client, Server};
 use super::{Action, Event, Proxy, note};
 use crate::proto::transaction::Fired;
 
@@ -64,6 +64,7 @@ impl Proxy {
         self.expire_client(now, slot, index, out);
         self.expire_cancel(now, slot, index, out);
         self.expire_timer_c(now, slot, index, out);
+        self.expire_silence(now, slot, index, out);
     }
 
     fn expire_client(&mut self, now: Instant, slot: u32, index: usize, out: &mut Vec<Action>) {
@@ -75,6 +76,8 @@ impl Proxy {
             };
             match fired {
                 None => return,
+                // A silent flow that another took the place of gets nothing more, lest it wakes up to it.
+                Some(Fired::Resend) if !self.contexts[slot as usize].forking.is_current(index) => {}
                 Some(Fired::Resend) => self.send_again(slot, index, out),
                 Some(Fired::TimedOut) => self.nobody_answered(now, slot, index, Event::TimedOut, out),
                 Some(Fired::Trying | Fired::Ended) => {}
@@ -104,6 +107,8 @@ impl Proxy {
         if branch.timer_c.take_if(|at| *at <= now).is_none() {
             return;
         }
+        // Whoever was rung for that long is not rung again over another flow.
+        context.forking.exhaust(index);
         // RFC 3261 §16.8: with a provisional response the branch is cancelled, without one it counts as timed out.
         let peer = branch.target.flow().unwrap_or(context.from);
         match &branch.client {
@@ -118,6 +123,20 @@ impl Proxy {
         }
     }
 
+    /// RFC 5626 §7 has a branch replaced that ends with 408. Departs from it in that `flow_timeout` without any response counts
+    /// as that already: 64*T1 is longer than anybody waits, and by then the sender of anything but an INVITE has given up.
+    fn expire_silence(&mut self, now: Instant, slot: u32, index: usize, out: &mut Vec<Action>) {
+        let context = &mut self.contexts[slot as usize];
+        if context.branches[index].silent_at.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        // An INVITE without a provisional response cannot be cancelled (RFC 3261 §9.1), and a UA may be slow rather than gone:
+        // the branch stays as it is, but sends nothing more.
+        if context.forking.silent(index) {
+            self.try_next(now, slot, out);
+        }
+    }
+
     fn nobody_answered(
         &mut self,
         now: Instant,
@@ -126,8 +145,13 @@ impl Proxy {
         event: Event,
         out: &mut Vec<Action>,
     ) {
-        let context = &self.contexts[slot as usize];
+        let context = &mut self.contexts[slot as usize];
+        let late = now >= context.since + self.settings.timers.patience();
+        if late && matches!(context.server, Server::NonInvite(_)) {
+            // RFC 4320 §4.2: by now the sender has given up.
+            context.forking.close();
+        }
         note(out, event, context.branches[index].target.flow().unwrap_or(context.from));
-        self.branch_ended_without_response(now, slot, index, 408, "Request Timeout", out);
+        self.branch_ended(now, slot, index, 408, Answer::Ours("Request Timeout"), out);
     }
 }

@@ -1,18 +1,18 @@
 //! The location service has answered: the request goes out. RFC 3261 §§16.5 and 16.6.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use flowhold_cluster::binding::Binding;
 use flowhold_cluster::flow::Flow;
 use flowhold_cluster::location::{Bindings, Known, Unavailable};
 
-use super::context::{Branch, Client, Server};
-use super::target::{Target, transport_of};
+use super::breadth::{breadth, set_breadth};
+use super::context::{Answer, Branch, Client, Server};
+use super::instances::instances;
+use super::target::Target;
 use super::validation::Refusal;
 use super::{Action, BranchId, ContextId, Event, Proxy, note};
 use crate::proto::NextHop;
-use crate::proto::forking::Forking;
+use crate::proto::forking::{Forking, Try};
 use crate::proto::transaction::{InviteClient, NonInviteClient};
 use crate::sip::Edit;
 
@@ -30,7 +30,6 @@ impl Proxy {
         if context.awaits.take().is_none() {
             return;
         }
-        let secure = context.onward.secure;
         let vouched_to = context.onward.vouched_to.take();
         let from = context.from.flow;
         let refusal = match known {
@@ -47,14 +46,10 @@ impl Proxy {
                 }
                 Refusal::new(403, "Forbidden", Event::NotRegistered)
             }
-            Ok(Known::Yes(bindings)) => {
-                context.forking = Forking::new(targets(bindings, secure));
-                if self.try_next(now, slot, out) {
-                    return self.settle(slot);
-                }
-                // RFC 3261 §16.5: an AOR with nobody to reach.
-                Refusal::new(480, "Temporarily Unavailable", Event::NoBinding)
-            }
+            Ok(Known::Yes(bindings)) => match self.fork(now, slot, bindings, out) {
+                Ok(()) => return self.settle(slot),
+                Err(refusal) => refusal,
+            },
             // RFC 3261 §16.5: an AOR that does not exist.
             Ok(Known::No) => Refusal::new(404, "Not Found", Event::NotFound),
             Err(Unavailable { retry_after }) => {
@@ -77,23 +72,54 @@ impl Proxy {
             let refusal = Refusal::new(480, "Temporarily Unavailable", Event::NoBinding);
             return self.refuse(now, slot, &refusal, out);
         }
-        context.forking = Forking::new([target]);
+        context.forking = Forking::to(target);
         self.try_next(now, slot, out);
     }
 
-    /// Sends the request to the next target that waits; `false` when none does.
-    pub(super) fn try_next(&mut self, now: Instant, slot: u32, out: &mut Vec<Action>) -> bool {
-        let Some(target) = self.contexts[slot as usize].forking.next() else { return false };
-        self.forward(now, slot, target, out);
-        true
+    /// Sends the request to the instances of an AOR.
+    fn fork(
+        &mut self,
+        now: Instant,
+        slot: u32,
+        bindings: Bindings,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        let context = &mut self.contexts[slot as usize];
+        context.authoritative = true;
+        context.forking = Forking::new(instances(bindings, context.onward.secure));
+        // RFC 3261 §16.5: an AOR with nobody to reach.
+        if context.forking.width() == 0 {
+            return Err(Refusal::new(480, "Temporarily Unavailable", Event::NoBinding));
+        }
+        // RFC 5393 §5.3.3: a proxy may try instances in turn instead, but then the second phone would ring when the first
+        // has given up.
+        if context.request.as_ref().is_some_and(|request| context.forking.width() > breadth(request)) {
+            return Err(Refusal::new(440, "Max-Breadth Exceeded", Event::TooBroad));
+        }
+        self.try_next(now, slot, out);
+        Ok(())
     }
 
-    fn forward(&mut self, now: Instant, slot: u32, target: Target, out: &mut Vec<Action>) {
+    /// Sends the request to all targets whose turn it is.
+    pub(super) fn try_next(&mut self, now: Instant, slot: u32, out: &mut Vec<Action>) {
+        while let Some(next) = self.contexts[slot as usize].forking.next() {
+            if next.again {
+                note(out, Event::Failover, next.target.flow().unwrap_or(self.contexts[slot as usize].from));
+            }
+            self.forward(now, slot, next, out);
+            // RFC 3261 §13.2.2.4: an ACK is for the one UA that sent the 2xx.
+            if let Server::Ack = self.contexts[slot as usize].server {
+                return;
+            }
+        }
+    }
+
+    fn forward(&mut self, now: Instant, slot: u32, next: Try<Target>, out: &mut Vec<Action>) {
         let context = &self.contexts[slot as usize];
         let Some(request) = &context.request else { return };
+        let target = &next.target;
         let transport = target.transport();
-        let index = u8::try_from(context.branches.len()).unwrap_or(u8::MAX);
-        let id = BranchId { context: self.id_of(slot), index };
+        let id = self.branch_id(slot, context.branches.len());
         let text = self.keys.branch(self.settings.worker, id, context.onward.loop_hash);
 
         let mut edit = Edit::new(request);
@@ -114,7 +140,8 @@ impl Proxy {
         if !target.path().is_empty() {
             edit.push_route(target.path());
         }
-        self.record_way(&mut edit, request, context, &target);
+        self.record_way(&mut edit, request, context, target);
+        set_breadth(&mut edit, request, &next);
         // RFC 3261 §16.6 step 9, §20.14
         if transport.is_reliable() {
             edit.ensure_content_length();
@@ -137,7 +164,10 @@ impl Proxy {
         };
         let sent = (!reliable).then(|| wire.clone());
         self.outstanding.add(target.hop(), transport, id);
-        let branch = Branch { client, target, transport, text, sent, timer_c, cancel: None };
+        // Without another flow to try nothing is gained by hurrying.
+        let silent_at = next.more.then(|| now + self.settings.flow_timeout);
+        let target = next.target;
+        let branch = Branch { client, target, transport, text, sent, timer_c, silent_at, cancel: None };
         out.push(branch.send(wire, Some(id)));
         self.contexts[slot as usize].branches.push(branch);
     }
@@ -148,18 +178,14 @@ impl Proxy {
         self.branch_failed(now, branch, 503, "Service Unavailable", Event::Undeliverable, out);
     }
 
-    /// Reports that a flow is gone: every branch that is out on it ends.
+    /// Reports that a flow is gone: every branch that is out on it ends, and its request goes out over the next flow.
     ///
     /// Nothing happens to requests that came in on it: RFC 6026 §7.1 keeps their transactions, RFC 3261 §16.9 their
     /// branches; their responses have nowhere to go.
     pub fn flow_failed(&mut self, now: Instant, flow: Flow, out: &mut Vec<Action>) {
         for branch in self.outstanding.take_flow(flow) {
-            // RFC 5626 §5.3.1: to the authoritative proxy, which may try another flow, a flow of a token that is gone is a 430.
-            let (status, reason) = match self.target(branch) {
-                Some(Target::Flow(_)) => (430, "Flow Failed"),
-                _ => (480, "Temporarily Unavailable"),
-            };
-            self.branch_failed(now, branch, status, reason, Event::FlowFailed, out);
+            // RFC 5626 §11.6: as if the answer were 430.
+            self.branch_failed(now, branch, 430, "Flow Failed", Event::FlowFailed, out);
         }
     }
 
@@ -169,12 +195,6 @@ impl Proxy {
             // RFC 3261 §16.9: as if the answer were 503.
             self.branch_failed(now, branch, 503, "Service Unavailable", Event::Undeliverable, out);
         }
-    }
-
-    fn target(&self, branch: BranchId) -> Option<&Target> {
-        let slot = self.slot_of(branch.context)?;
-        let branch = self.contexts[slot as usize].branches.get(usize::from(branch.index))?;
-        Some(&branch.target)
     }
 
     fn branch_failed(
@@ -195,17 +215,8 @@ impl Proxy {
         }
         branch.fail();
         note(out, event, branch.target.flow().unwrap_or(context.from));
-        self.branch_ended_without_response(now, slot, index, status, reason, out);
+        let step = context.forking.failed(index, status, Answer::Ours(reason));
+        self.after_branch(now, slot, index, step, out);
         self.settle(slot);
     }
-}
-
-/// RFC 3261 §16.5, RFC 5626 §7: whom a request is sent to, in order. For now that is one: the newest binding.
-fn targets(bindings: Bindings, secure: bool) -> impl Iterator<Item = Target> {
-    // RFC 3261 §26.2.2: a request for a sips URI goes over TLS or not at all.
-    bindings
-        .into_iter()
-        .filter(move |binding: &Arc<Binding>| !secure || transport_of(binding.transport).is_secure())
-        .take(1)
-        .map(Target::Binding)
 }

@@ -15,6 +15,7 @@
 //! | checks of a request, what is refused and why | `request.rs`, `validation.rs` |
 //! | whither it goes: AOR, flow token, next hop | `routes.rs` |
 //! | what it takes along so that others find the way: Record-Route, Path | `record.rs` |
+//! | whom a request goes to, and how widely | `instances.rs`, `breadth.rs` |
 //! | a branch: the request as it leaves, where to, its CANCEL and its ACK | `forward.rs`, `target.rs`, `hop.rs` |
 //! | responses, those that come and those of our own | `response.rs`, `answer.rs` |
 //! | CANCEL and ACK as they come | `cancel.rs`, `ack.rs` |
@@ -23,12 +24,14 @@
 
 mod ack;
 mod answer;
+mod breadth;
 mod cancel;
 mod context;
 mod deadlines;
 mod expire;
 mod forward;
 mod hop;
+mod instances;
 mod keys;
 mod outstanding;
 mod record;
@@ -85,6 +88,11 @@ pub enum Action {
         context: ContextId,
         /// Which AOR.
         aor: Aor,
+    },
+    /// Tell the location service that a flow is dead: its bindings go, whichever their AOR. The flow itself may still be open.
+    FlowDead {
+        /// The flow.
+        flow: Flow,
     },
     /// Something to count and perhaps to log.
     Note {
@@ -148,6 +156,10 @@ pub enum Event {
     Undeliverable,
     /// A branch ended because nobody answered in time.
     TimedOut,
+    /// The request goes out over another flow of an instance; the flow is that one.
+    Failover,
+    /// 440: more instances are to be reached at a time than Max-Breadth allows (RFC 5393 §5.3.3).
+    TooBroad,
     /// An INVITE ran into Timer C.
     TimerC,
     /// A final response to an INVITE was never acknowledged (Timer H).
@@ -242,13 +254,6 @@ impl Proxy {
             && self.deadline().is_none()
     }
 
-    /// Gives every request that is out one target more.
-    #[cfg(test)]
-    fn also_try(&mut self, target: flowhold_cluster::binding::Binding) {
-        let target = target::Target::Binding(std::sync::Arc::new(target));
-        self.contexts.iter_mut().for_each(|(_, context)| context.forking.also(target.clone()));
-    }
-
     /// Puts a new request into the slab; everything but an ACK is found again by its likeness.
     fn insert(&mut self, mut context: Context) -> u32 {
         self.generation = self.generation.wrapping_add(1);
@@ -291,6 +296,13 @@ impl Proxy {
 
     fn id_of(&self, slot: u32) -> ContextId {
         ContextId { slot, generation: self.contexts[slot as usize].generation }
+    }
+
+    /// A branch of that request.
+    fn branch_id(&self, slot: u32, index: usize) -> BranchId {
+        let index =
+            u8::try_from(index).expect("there are no more targets than a branch index can tell apart");
+        BranchId { context: self.id_of(slot), index }
     }
 
     /// The server transaction of that kind, if there is one.

@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use super::context::{Answer, Client};
 use super::keys::tag;
+use super::target::Target;
 use super::validation::Refusal;
-use super::{Action, BranchId, Event, Proxy, Source, note};
+use super::{Action, Event, Proxy, Source, note};
+use crate::proto::Hop;
 use crate::proto::forking::Step;
 use crate::proto::transaction::Received;
 use crate::sip::{Edit, Message, Method, Name};
@@ -57,7 +59,7 @@ impl Proxy {
                 self.branch_ended(now, slot, index, status, Answer::Received(response), out);
             }
             // RFC 3261 §16.7 step 5: a 2xx to an INVITE goes back each time it comes.
-            Received::Pass => self.relay(now, slot, status, &response, out),
+            Received::Pass => self.relay(now, slot, status, &response, &[], out),
             Received::PassAndAck => {
                 self.acknowledge(slot, index, &response, out);
                 self.branch_ended(now, slot, index, status, Answer::Received(response), out);
@@ -78,22 +80,32 @@ impl Proxy {
         out: &mut Vec<Action>,
     ) {
         let context = &mut self.contexts[slot as usize];
-        let Client::Invite(_) = &context.branches[index].client else { return };
+        let branch = &mut context.branches[index];
+        branch.silent_at = None;
+        context.forking.heard(index);
+        let is_invite = matches!(branch.client, Client::Invite(_));
         // RFC 3261 §16.7 step 2: each provisional response but a 100 starts Timer C anew.
-        if status > 100 {
-            context.branches[index].timer_c = Some(now + self.settings.timer_c);
+        if is_invite && status > 100 {
+            branch.timer_c = Some(now + self.settings.timer_c);
         }
-        if context.unwanted {
-            self.cancel_branch(now, slot, index, out);
-        }
+        self.report_dead_flows(slot, index, out);
+        self.drop_unwanted(now, slot, out);
         // RFC 3261 §16.7 step 5: every provisional response goes back but the 100, which is for this hop.
-        if status > 100 {
-            self.relay(now, slot, status, response, out);
+        if is_invite && status > 100 {
+            self.relay(now, slot, status, response, &[], out);
         }
     }
 
-    /// Sends a response back the way that the request came.
-    fn relay(&mut self, now: Instant, slot: u32, status: u16, response: &Message, out: &mut Vec<Action>) {
+    /// Sends a response back the way that the request came, with the challenges of others.
+    fn relay(
+        &mut self,
+        now: Instant,
+        slot: u32,
+        status: u16,
+        response: &Message,
+        challenges: &[Answer],
+        out: &mut Vec<Action>,
+    ) {
         let context = &mut self.contexts[slot as usize];
         if context.old_peer && status >= 300 && !context.is_answered() {
             context.final_tag = tag(response, Name::To).map(Box::from);
@@ -101,6 +113,7 @@ impl Proxy {
         // RFC 3261 §16.7 step 3: the topmost Via is ours and comes off.
         let mut edit = Edit::new(response);
         edit.pop_via();
+        add_challenges(&mut edit, challenges);
         if context.from.transport.is_reliable() {
             edit.ensure_content_length();
         }
@@ -128,21 +141,8 @@ impl Proxy {
         }
     }
 
-    /// A branch came to an end of its own; `status` stands for the response that it did not get.
-    pub(super) fn branch_ended_without_response(
-        &mut self,
-        now: Instant,
-        slot: u32,
-        index: usize,
-        status: u16,
-        reason: &'static str,
-        out: &mut Vec<Action>,
-    ) {
-        self.branch_ended(now, slot, index, status, Answer::Ours(reason), out);
-    }
-
-    /// A branch is no longer pending: what does that mean for the request? RFC 3261 §16.7 steps 5, 6 and 10.
-    fn branch_ended(
+    /// A branch has its final response, or `status` stands for it.
+    pub(super) fn branch_ended(
         &mut self,
         now: Instant,
         slot: u32,
@@ -151,25 +151,62 @@ impl Proxy {
         answer: Answer,
         out: &mut Vec<Action>,
     ) {
-        let id = BranchId { context: self.id_of(slot), index: u8::try_from(index).unwrap_or(u8::MAX) };
-        let context = &mut self.contexts[slot as usize];
-        let branch = &mut context.branches[index];
+        let step = self.contexts[slot as usize].forking.ended(index, status, answer);
+        // Neither says anything of the UA, and a 482 says that another flow brought it the request.
+        if !matches!(status, 408 | 430 | 482) {
+            self.report_dead_flows(slot, index, out);
+        }
+        self.after_branch(now, slot, index, step, out);
+    }
+
+    /// A branch is no longer pending: what does that mean for the request? RFC 3261 §16.7 steps 5, 6 and 10.
+    pub(super) fn after_branch(
+        &mut self,
+        now: Instant,
+        slot: u32,
+        index: usize,
+        step: Step<Answer>,
+        out: &mut Vec<Action>,
+    ) {
+        let id = self.branch_id(slot, index);
+        let branch = &mut self.contexts[slot as usize].branches[index];
         branch.timer_c = None;
+        branch.silent_at = None;
         if matches!(branch.client, Client::NonInvite(_)) {
             branch.sent = None;
         }
         self.outstanding.remove(branch.target.hop(), branch.transport, id);
-        match context.forking.ended(status, answer) {
+        match step {
             Step::Wait => {}
-            Step::CancelOthers => self.cancel_branches(now, slot, out),
-            // The next binding is tried, such as another flow of the same instance.
-            Step::Next => _ = self.try_next(now, slot, out),
             Step::Forward(Answer::Received(response)) => {
-                self.relay(now, slot, status, &response, out);
-                self.cancel_branches(now, slot, out);
+                let status = response.status().unwrap_or_default();
+                self.relay(now, slot, status, &response, &[], out);
             }
             Step::Forward(Answer::Ours(_)) => unreachable!("we never answer 2xx for a UA"),
-            Step::Answer(status, answer) => self.answer_with_best(now, slot, status, &answer, out),
+            Step::Answer { status, response, challenges } => {
+                self.answer_with_best(now, slot, status, &response, &challenges, out);
+            }
+        }
+        self.drop_unwanted(now, slot, out);
+        self.try_next(now, slot, out);
+    }
+
+    /// The UA has answered on one flow. Another flow to it that it was silent on for `flow_timeout` is dead.
+    ///
+    /// RFC 5626 §7: bindings go when it is known that their flow delivers nothing any more. Silence alone does not tell: the UA
+    /// may be slow, or not know what to answer, and without its bindings nobody would reach it before it registers again. But
+    /// here it is reached over the other flow. A 430 does not tell either: it came over the flow, from a proxy beyond it.
+    fn report_dead_flows(&mut self, slot: u32, index: usize, out: &mut Vec<Action>) {
+        let context = &mut self.contexts[slot as usize];
+        let alive = context.branches[index].target.hop();
+        for dead in context.forking.take_dead(index) {
+            // What is not direct is silent somewhere beyond the flow, which serves others too.
+            if let Target::Binding(binding) = &context.branches[dead].target
+                && binding.direct
+                && Hop::Flow(binding.flow) != alive
+            {
+                out.push(Action::FlowDead { flow: binding.flow });
+            }
         }
     }
 
@@ -179,6 +216,7 @@ impl Proxy {
         slot: u32,
         status: u16,
         answer: &Answer,
+        challenges: &[Answer],
         out: &mut Vec<Action>,
     ) {
         let context = &mut self.contexts[slot as usize];
@@ -187,17 +225,33 @@ impl Proxy {
             return server.give_up(now, &self.settings.timers);
         }
         match answer {
+            // RFC 5626 §11.6: a 430 is between an edge proxy and the authoritative one. That is us, and we know of no flow to
+            // the UA that works.
+            _ if status == 430 && context.authoritative => {
+                self.answer(now, slot, 480, "Temporarily Unavailable", &[], out);
+            }
             // RFC 3261 §16.7 step 6: a 503 speaks of the UA, not of us; passed on, it would turn the sender away from us.
             Answer::Received(_) if status == 503 => {
                 self.answer(now, slot, 500, "Server Internal Error", &[], out);
             }
-            Answer::Received(response) => self.relay(now, slot, status, response, out),
+            Answer::Received(response) => self.relay(now, slot, status, response, challenges, out),
             Answer::Ours(_) if status == 503 => {
                 let Refusal { field, reason, .. } = self.unavailable(Event::Undeliverable);
                 let fields = field.as_ref().map(|(name, value)| (name.as_str(), &value[..]));
                 self.answer(now, slot, 503, reason, fields.as_slice(), out);
             }
             Answer::Ours(reason) => self.answer(now, slot, status, reason, &[], out),
+        }
+    }
+}
+
+/// RFC 3261 §16.7 step 7: all challenges of other branches, as they came.
+fn add_challenges(edit: &mut Edit<'_>, challenges: &[Answer]) {
+    for answer in challenges {
+        let Answer::Received(response) = answer else { continue };
+        for name in [Name::WwwAuthenticate, Name::ProxyAuthenticate] {
+            // A field each: a challenge has commas of its own, so that lists of them are hard to take apart.
+            response.fields(name).for_each(|value| _ = edit.append(name, value));
         }
     }
 }

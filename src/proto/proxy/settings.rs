@@ -36,6 +36,8 @@ pub struct Settings {
     pub timers: Timers,
     /// RFC 3261 §16.6 step 11: how long an INVITE may go without a new provisional response; over three minutes.
     pub timer_c: Duration,
+    /// RFC 5626 §7: how long a flow may stay silent before the request goes out over another one of the same instance.
+    pub flow_timeout: Duration,
     /// How many requests may be in hand at a time; more are answered 503.
     pub max_transactions: usize,
     /// What the Retry-After of a 503 of ours says, in whole seconds.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use flowhold_cluster::binding::Binding;
+
 use super::super::Event;
 use super::scenario::*;
 use crate::sip::Name;
@@ -154,13 +156,20 @@ fn a_2xx_that_crosses_the_cancel_still_goes_back() {
 
 #[test]
 fn s16_10_a_cancelled_request_tries_no_further_target() {
-    let mut scenario = Scenario::new();
-    let invite = request("INVITE", "TCP", "z9hG4bKa");
-    let out = scenario.request(&invite, alice()).remove(1);
     let second = source(bob().transport, 8, "198.51.100.2:40008");
-    scenario.proxy.also_try(binding(second, "sip:bob@10.0.0.2:5064", ""));
-    scenario.message(out.answer(180), bob());
-    scenario.request(&cancel_of(&invite), alice());
-    assert_eq!(statuses(&scenario.message(out.answer(487), bob())), [0, 487]);
-    scenario.assert_comes_to_rest();
+    let bobs = [
+        binding(bob(), BOB_CONTACT, ""),
+        flow_of("bob", 2, second, 0),
+        Binding { q: 500, ..flow_of("carol", 1, second, 0) },
+    ];
+    for status in [430, 487] {
+        let mut scenario = Scenario::with(settings(), &bobs);
+        let invite = request("INVITE", "TCP", "z9hG4bKa");
+        let out = scenario.request(&invite, alice()).remove(1);
+        scenario.message(out.answer(180), bob());
+        scenario.request(&cancel_of(&invite), alice());
+        let sent = scenario.message(out.answer(status), bob());
+        assert_eq!(statuses(&sent), [0, if status == 430 { 480 } else { 487 }]);
+        scenario.assert_comes_to_rest();
+    }
 }

@@ -18,7 +18,7 @@ fn s16_6_what_is_not_named_leaves_as_it_came() {
         .replace("Content-Length: 0\n\n", "X-Odd:   a ,b\nl: 5\n\nhallo");
     let sent = forwarded(&text);
     let tail = "\r\nFrom: \"Alice\" <sip:alice@example.com>;tag=alicetag\r\nTo: <sip:bob@example.com>\r\n\
-        Call-ID: call-z9hG4bKa\r\nCSeq: 1 MESSAGE\r\nX-Odd:   a ,b\r\nl: 5\r\n\r\nhallo";
+        Call-ID: call-z9hG4bKa\r\nCSeq: 1 MESSAGE\r\nX-Odd:   a ,b\r\nl: 5\r\nMax-Breadth: 60\r\n\r\nhallo";
     assert!(sent.text().ends_with(tail), "{}", sent.text());
 }
 

@@ -376,21 +376,6 @@ fn s18_2_2_a_udp_response_goes_to_the_source_with_rport_and_to_the_sent_by_port_
 }
 
 #[test]
-fn serial_targets_are_tried_until_one_answers() {
-    // What the next flow of an instance will need: here the targets are set by hand.
-    let second = source(bob().transport, 8, "198.51.100.2:40008");
-    let mut scenario =
-        Scenario::with(Settings { worker: 1, ..settings() }, &[binding(bob(), BOB_CONTACT, "")]);
-    let out = messaged(&mut scenario);
-    scenario.proxy.also_try(binding(second, "sip:bob@10.0.0.2:5064", ""));
-    let next = only(scenario.message(out.answer(430), bob()));
-    assert_eq!(next.to, second.flow);
-    assert_ne!(next.message.values(Name::Via).next(), out.message.values(Name::Via).next());
-    assert_eq!(statuses(&scenario.message(next.answer(200), second)), [200]);
-    assert!(scenario.proxy.is_at_rest());
-}
-
-#[test]
 fn s16_8_timer_c_without_a_provisional_response_is_408() {
     // With the default T1, Timer B is far earlier.
     let slow = crate::proto::transaction::Timers { t1: Duration::from_secs(10), ..Default::default() };

@@ -18,6 +18,7 @@ use crate::proto::{Hop, Source};
 use crate::sip::{Edit, Message, Name, Response, Transport};
 
 pub(super) const TIMER_C: Duration = Duration::from_secs(181);
+pub(super) const FLOW_TIMEOUT: Duration = Duration::from_secs(4);
 
 pub(super) fn settings() -> Settings {
     let sent_by = |port: &str| format!("192.0.2.1:{port}").into_bytes().into_boxed_slice();
@@ -39,6 +40,7 @@ pub(super) fn settings() -> Settings {
         },
         timers: Timers::default(),
         timer_c: TIMER_C,
+        flow_timeout: FLOW_TIMEOUT,
         max_transactions: 100,
         retry_after: Duration::from_secs(7),
         worker: 3,
@@ -103,6 +105,16 @@ pub(super) fn binding(on: Source, contact: &str, path: &str) -> Binding {
     }
 }
 
+/// A flow of one of Bob's UAs; the higher `updated_at`, the newer.
+pub(super) fn flow_of(instance: &str, reg_id: u32, on: Source, updated_at: u64) -> Binding {
+    let instance_id = format!("<urn:uuid:{instance}>").into_bytes().into();
+    Binding {
+        key: BindingKey::Instance { instance_id, reg_id },
+        updated_at: Timestamp(updated_at),
+        ..binding(on, &format!("sip:{instance}@10.0.0.2:506{reg_id}"), "")
+    }
+}
+
 /// A message that left.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
@@ -149,6 +161,8 @@ pub(super) struct Scenario {
     pub(super) hold: bool,
     pub(super) held: Vec<ContextId>,
     pub(super) events: Vec<Event>,
+    /// What [`Action::FlowDead`] named.
+    pub(super) dead: Vec<Flow>,
 }
 
 impl Scenario {
@@ -173,6 +187,7 @@ impl Scenario {
             hold: false,
             held: Vec::new(),
             events: Vec::new(),
+            dead: Vec::new(),
         }
     }
 
@@ -271,6 +286,7 @@ impl Scenario {
                         let known = self.aors.get(aor.as_bytes()).cloned().unwrap_or(Ok(Known::No));
                         self.proxy.found(self.now, context, known, &mut actions);
                     }
+                    Action::FlowDead { flow } => self.dead.push(flow),
                     Action::Note { event, .. } => self.events.push(event),
                 }
             }
