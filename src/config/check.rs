@@ -6,6 +6,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::model::{Config, PingTimeout};
+use super::next_hop::NextHopTransport;
 
 /// More than anybody needs to change keys, few enough to look through for each token.
 const MAX_TOKEN_KEYS: usize = 16;
@@ -221,6 +222,29 @@ fn check_proxy(config: &Config, found: &mut Findings) {
     }
     if proxy.flow_timeout.is_zero() {
         found.fault(&["proxy.flow_timeout"], "0s: every request would go out over all flows of a UA at once");
+    }
+    if proxy.registrar.is_some() && !proxy.routes.is_empty() {
+        found.fault(
+            &["proxy.routes", "proxy.registrar"],
+            "an edge proxy sends everything to its registrar, which knows who is registered: route there",
+        );
+    }
+    let uses = |transport: NextHopTransport| {
+        let routes = proxy.routes.iter().map(|route| &route.to);
+        proxy.registrar.iter().chain(routes).any(|next| next.transport == transport)
+    };
+    // Via, Path and Record-Route towards a next hop name the listener of its transport.
+    if uses(NextHopTransport::Udp) && config.listen.udp.is_empty() {
+        found.fault(
+            &["proxy.registrar", "proxy.routes", "listen.udp"],
+            "a next hop over UDP needs a UDP listener, which its requests come back to",
+        );
+    }
+    if uses(NextHopTransport::Tcp) && config.listen.tcp.is_empty() {
+        found.fault(
+            &["proxy.registrar", "proxy.routes", "listen.tcp"],
+            "a next hop over TCP needs a TCP listener, which its requests come back to",
+        );
     }
     if proxy.max_transactions == 0 {
         found.fault(&["proxy.max_transactions"], "0: every request would be answered 503");

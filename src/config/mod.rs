@@ -12,6 +12,7 @@
 //! - `load`: the layers, and from which of them a value came
 //! - `check`: the rules between keys, faults and warnings
 //! - `units`: durations, sizes, addresses and names as they are written
+//! - `next_hop`: next hops and routes as they are written
 //!
 //! A key that has no effect is no key: what this version does not do, it does not accept.
 
@@ -19,6 +20,7 @@ mod check;
 mod fault;
 mod load;
 mod model;
+mod next_hop;
 mod units;
 
 pub use fault::{Fault, Faults};
@@ -27,3 +29,4 @@ pub use model::{
     Admin, Config, Limits, Listen, Location, Log, LogFormat, Node, Outbound, PingTimeout, Profile, Proxy,
     Registrar, Secret, Store, TokenKey, Tokens,
 };
+pub use next_hop::{Matcher, NextHop, NextHopTransport, Route};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::next_hop::{self, NextHop, Route};
 use super::units;
 
 /// What a node is told: all sections.
@@ -136,7 +137,7 @@ pub struct Registrar {
     pub require_outbound: bool,
 }
 
-/// `[proxy]`: transactions and their timers.
+/// `[proxy]`: where requests go, and transactions and their timers.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proxy {
@@ -155,6 +156,12 @@ pub struct Proxy {
     /// How long a flow may stay silent before a request goes out over another one of the same instance.
     #[serde(deserialize_with = "units::duration")]
     pub flow_timeout: Duration,
+    /// The registrar that this node is an edge proxy of; none: this node is the registrar.
+    #[serde(deserialize_with = "next_hop::next_hop_or_none")]
+    pub registrar: Option<NextHop>,
+    /// Where else UAs that registered here may go, in order.
+    #[serde(deserialize_with = "next_hop::routes")]
+    pub routes: Vec<Route>,
     /// Transactions at a time over the whole node, at least one.
     pub max_transactions: usize,
 }

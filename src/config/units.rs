@@ -179,7 +179,7 @@ fn parse_domain(text: &str) -> Result<String, String> {
 }
 
 /// RFC 3261 §25.1: `host` is a host name, an IPv4 address or an IPv6 address in brackets.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return matches!(inner.parse(), Ok(IpAddr::V6(_)));
     }

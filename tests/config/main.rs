@@ -5,6 +5,7 @@
 mod command_line;
 mod defaults;
 mod layers;
+mod next_hops;
 mod rules;
 mod token;
 mod values;
