@@ -46,17 +46,17 @@ impl Proxy {
     fn write_record_route(&self, edit: &mut Edit<'_>, context: &Context, target: &Target) {
         let form = if context.onward.secure { Form::SecureRecordRoute } else { Form::RecordRoute };
         let registrar = self.settings.registrar;
-        let caller = Side {
+        let from = Side {
             // The registrar takes requests at its own address, and not only over the connection that it happened to open.
             flow: (!registrar.is_some_and(|registrar| registrar.is_source(context.from)))
                 .then_some(context.from),
             transport: context.from.transport,
         };
-        let callee = Side { flow: target.flow(), transport: target.transport() };
+        let to = Side { flow: target.flow(), transport: target.transport() };
         // RFC 3261 §16.6 step 4, RFC 5658 §5: a side without a flow needs a value of its own only where it is reached over
         // another transport. The callee's side stands on top, because it comes first for the callee.
-        let is_needed = |side: &Side| side.flow.is_some() || caller.transport != callee.transport;
-        for side in [&caller, &callee].into_iter().filter(|side| is_needed(side)) {
+        let is_needed = |side: &Side| side.flow.is_some() || from.transport != to.transport;
+        for side in [&from, &to].into_iter().filter(|side| is_needed(side)) {
             let at = self.settings.sent_by.of(side.transport);
             edit.push_record_route(&self.settings.edge().value(side.flow, at, side.transport, form));
         }

@@ -46,15 +46,12 @@ impl Settings {
         request: &Message,
         uri: Uri<'_>,
         from: Source,
-        onward: Onward,
+        mut onward: Onward,
     ) -> Result<Decision, Refusal> {
         let routed = self.follow_routes(request, uri, from)?;
-        let onward = Onward {
-            own_routes: routed.own,
-            request_uri: routed.moved.map(Box::from),
-            secure: routed.uri.scheme == Scheme::Sips,
-            ..onward
-        };
+        onward.own_routes = routed.own;
+        onward.request_uri = routed.moved.map(Box::from);
+        onward.secure = routed.uri.scheme == Scheme::Sips;
         let to = match (routed.way, self.registrar) {
             (Way::Incoming(to), _) => To::Target(Target::Flow(to)),
             (_, Some(registrar)) => match self.edge_target(&routed, registrar)? {
@@ -127,7 +124,7 @@ impl Settings {
         if values.peek().is_none() {
             return Ok(routed);
         }
-        let mut routes: Vec<(&[u8], Uri<'m>)> = values
+        let mut uris: Vec<(&[u8], Uri<'m>)> = values
             .map(|route| {
                 let octets = Address::parse(route)?.uri;
                 Ok((octets, Uri::parse(octets)?))
@@ -141,13 +138,13 @@ impl Settings {
         // Request-URI behind all Route values.
         if uri.params.has("lr") && self.means_us(&uri) {
             tokens.extend(uri.user);
-            let (octets, last) = routes.pop().expect("there is a Route");
+            let (octets, last) = uris.pop().expect("there is a Route");
             (routed.uri, routed.moved) = (last, Some(octets));
         }
         // RFC 3261 §16.4: a first Route value that is us comes off; all in a row do, or the request would come back here.
-        let own = routes.iter().take_while(|(_, route)| self.means_us(route)).count();
-        tokens.extend(routes[..own].iter().filter_map(|(_, route)| route.user));
-        routed.next = routes.get(own).map(|(_, route)| *route);
+        let own = uris.iter().take_while(|(_, route)| self.means_us(route)).count();
+        tokens.extend(uris[..own].iter().filter_map(|(_, route)| route.user));
+        routed.next = uris.get(own).map(|(_, route)| *route);
         // The value that a strict router added is the last, so it comes off with the others only where all are ours.
         let moved = usize::from(routed.moved.is_some());
         if moved > 0 && routed.next.is_some() {

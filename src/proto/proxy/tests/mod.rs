@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::unchecked_time_subtraction)]
 
 mod cancelling;
+mod dialogs;
+mod edge_role;
 mod forwarding;
 mod pair;
 mod property;
 mod responses;
 mod retransmissions;
+mod routes;
 mod scenario;
+mod tokens;
 mod validation;

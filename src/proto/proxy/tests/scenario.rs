@@ -140,6 +140,17 @@ impl Sent {
         String::from_utf8_lossy(self.message.bytes()).into_owned()
     }
 
+    /// Whether it goes over that flow. A token says of a connection nothing but its id.
+    pub(super) fn is_to(&self, at: Source) -> bool {
+        matches!(self.hop, Hop::Flow(_))
+            && self.transport == at.transport
+            && self.hop.is_source(at.transport, at)
+    }
+
+    pub(super) fn values(&self, name: Name) -> Vec<String> {
+        self.message.values(name).map(|value| String::from_utf8(value.to_vec()).unwrap()).collect()
+    }
+
     /// This request's response from the UA that got it.
     pub(super) fn answer(&self, status: u16) -> Message {
         self.answer_with_tag(status, "bobtag")
