@@ -26,6 +26,10 @@
 //! binding's flow, on whichever worker -> that flow's [`actor::connection`] or [`actor::udp_socket`]. The response
 //! comes back to the proxy that sent the request, which its branch names.
 //!
+//! Within a dialog there is no lookup: the Record-Route that the first request took along holds the flow token of each
+//! side, and [`proto::edge`] tells from it whom a request is for. As an edge proxy (`proxy.registrar`), a node sends
+//! REGISTER on with a token in Path, and requests come back along that.
+//!
 //! # Workers
 //!
 //! A worker is a thread (an actix arbiter) with its own listeners (`SO_REUSEPORT`), flows, registrar and proxy, so
