@@ -155,8 +155,9 @@ async fn start_workers(
     for ((index, arbiter), registrar) in (0..).zip(arbiters).zip(registrars) {
         let mut flow_watchers = vec![registrar.clone().recipient()];
         flow_watchers.extend(watching_proxies.iter().cloned());
+        let unreachable = registrar.clone().recipient();
         let registrar: Recipient<Register> = registrar.recipient();
-        let peers = Peers { registrar, proxies: proxies.clone(), flow_watchers };
+        let peers = Peers { registrar, unreachable, proxies: proxies.clone(), flow_watchers };
         let node = Arc::clone(node);
         let Doors { udp, tcp } = doors.pop().expect("there are as many as arbiters");
         let (opened, open) = tokio::sync::oneshot::channel();

@@ -8,13 +8,13 @@ use actix::prelude::*;
 use flowhold_cluster::flow::Flow;
 use flowhold_cluster::location::{Bindings, UpdateError};
 use futures_util::FutureExt;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::flows::Undelivered;
-use super::message::{Deliver, FlowFailed, Register};
+use super::message::{Deliver, FlowFailed, PeerUnreachable, Register};
 use super::settings::RETRY_AFTER;
 use super::worker::Node;
-use crate::metrics::{Refused, Status};
+use crate::metrics::{FlowClosed, Refused, Status};
 use crate::proto::Source;
 use crate::proto::keepalive::Assign;
 use crate::proto::registrar::{Answer, Plan, Reject, Terms, plan};
@@ -98,17 +98,22 @@ impl Registrar {
         // The flow may have failed while the location service was asked, and what failed with it did not include
         // this update.
         if let Err(Undelivered::Gone) = self.node.flows.deliver(Deliver { flow, wire, assign }) {
-            self.flow_failed(source.flow);
+            self.flow_failed(source.flow, None);
         }
     }
 
-    fn flow_failed(&self, flow: Flow) {
+    /// Ends the bindings of a flow that failed. `reason` is given where nobody else counts it: the flow was one only
+    /// if there are bindings.
+    fn flow_failed(&self, flow: Flow, reason: Option<FlowClosed>) {
         let node = Arc::clone(&self.node);
         let removal = async move {
             match node.location.flow_failed(&node.run, &flow, node.clock.now()).await {
                 Ok(0) => {}
                 Ok(bindings) => {
-                    debug!(flow = %flow.id, peer = %flow.remote, bindings, "bindings ended with their flow");
+                    if let Some(reason) = reason {
+                        node.metrics.flows_closed.inc(reason);
+                    }
+                    info!(flow = %flow.id, peer = %flow.remote, bindings, "bindings ended with their flow");
                 }
                 Err(error) => {
                     warn!(flow = %flow.id, %error, "the bindings of a failed flow could not be removed");
@@ -157,11 +162,19 @@ impl Handler<Register> for Registrar {
     }
 }
 
+impl Handler<PeerUnreachable> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, PeerUnreachable(flow): PeerUnreachable, _: &mut Self::Context) {
+        self.flow_failed(flow, Some(FlowClosed::Unreachable));
+    }
+}
+
 impl Handler<FlowFailed> for Registrar {
     type Result = ();
 
     fn handle(&mut self, FlowFailed(flow): FlowFailed, _: &mut Self::Context) {
-        self.flow_failed(flow);
+        self.flow_failed(flow, None);
     }
 }
 

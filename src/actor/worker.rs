@@ -9,7 +9,7 @@ use flowhold_cluster::flow::{Flow, NodeRun};
 use flowhold_cluster::location::Location;
 
 use super::flows::FlowTable;
-use super::message::{FlowFailed, Inbound, Register};
+use super::message::{FlowFailed, Inbound, PeerUnreachable, Register};
 use super::settings::RETRY_AFTER;
 use crate::config::Config;
 use crate::metrics::{Metrics, Refused};
@@ -48,6 +48,8 @@ pub struct Peers {
     pub registrar: Recipient<Register>,
     /// The proxies of all workers, by worker.
     pub proxies: Vec<Recipient<Inbound>>,
+    /// Who ends the bindings of a UDP peer that cannot be reached.
+    pub unreachable: Recipient<PeerUnreachable>,
     /// Whoever has to know when a flow of this worker fails.
     pub flow_watchers: Vec<Recipient<FlowFailed>>,
 }
@@ -121,6 +123,15 @@ impl Worker {
             // Not `try_send`: a full mailbox must not keep a dead flow's bindings alive. What can queue up is
             // bounded all the same, because a flow fails once.
             watcher.do_send(FlowFailed(flow));
+        }
+    }
+
+    /// Tells the same of a UDP peer that may have no flow here, as far as there is room: a binding of it that stays
+    /// is noticed with the next datagram that is lost.
+    pub fn peer_unreachable(&self, flow: Flow) {
+        let _ = self.peers.unreachable.try_send(PeerUnreachable(flow));
+        for watcher in &self.peers.flow_watchers {
+            let _ = watcher.try_send(FlowFailed(flow));
         }
     }
 }
