@@ -77,6 +77,14 @@ pub struct Unforwarded(
     pub BranchId,
 );
 
+/// ICMP says that a UDP peer cannot be reached. It may be one that has no flow here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ActorMessage)]
+#[rtype(result = "()")]
+pub struct PeerUnreachable(
+    /// What would be its flow.
+    pub Flow,
+);
+
 /// A flow has failed or was closed: nothing will be delivered over it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ActorMessage)]
 #[rtype(result = "()")]

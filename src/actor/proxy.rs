@@ -90,7 +90,7 @@ impl Proxy {
             Err(Undelivered::Gone) => {
                 if branch.is_some() {
                     // A binding led here: its update crossed the flow's end.
-                    self.node.drop_bindings(to);
+                    self.node.drop_bindings(to, None);
                 }
                 self.core.flow_failed(Instant::now(), to, &mut self.actions);
             }
@@ -118,7 +118,7 @@ impl Proxy {
     /// A UA that was silent on this flow has answered on another.
     fn flow_dead(&self, flow: Flow) {
         info!(flow = %flow.id, peer = %flow.remote, "silent while another flow of its UA brought an answer");
-        self.node.drop_bindings(flow);
+        self.node.drop_bindings(flow, None);
     }
 
     fn note(&self, event: Event, flow: Flow) {

@@ -10,10 +10,10 @@ use futures_util::FutureExt;
 use tracing::info;
 
 use super::flows::Undelivered;
-use super::message::{Deliver, FlowFailed, Register};
+use super::message::{Deliver, FlowFailed, PeerUnreachable, Register};
 use super::settings::RETRY_AFTER;
 use super::worker::Node;
-use crate::metrics::{Refused, Status};
+use crate::metrics::{FlowClosed, Refused, Status};
 use crate::proto::Source;
 use crate::proto::keepalive::Assign;
 use crate::proto::registrar::{Answer, Plan, Reject, Terms, plan};
@@ -97,7 +97,7 @@ impl Registrar {
         // The flow may have failed while the location service was asked, and what failed with it did not include
         // this update.
         if let Err(Undelivered::Gone) = self.node.flows.deliver(Deliver { flow, wire, assign }) {
-            self.node.drop_bindings(source.flow);
+            self.node.drop_bindings(source.flow, None);
         }
     }
 }
@@ -137,11 +137,19 @@ impl Handler<Register> for Registrar {
     }
 }
 
+impl Handler<PeerUnreachable> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, PeerUnreachable(flow): PeerUnreachable, _: &mut Self::Context) {
+        self.node.drop_bindings(flow, Some(FlowClosed::Unreachable));
+    }
+}
+
 impl Handler<FlowFailed> for Registrar {
     type Result = ();
 
     fn handle(&mut self, FlowFailed(flow): FlowFailed, _: &mut Self::Context) {
-        self.node.drop_bindings(flow);
+        self.node.drop_bindings(flow, None);
     }
 }
 

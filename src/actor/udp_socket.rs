@@ -230,6 +230,17 @@ impl UdpSocket {
         }
     }
 
+    /// What ICMP says may be about a stranger, who can have any number of datagrams answered to addresses that are
+    /// not there: that is passed on where there is room, and counts where a flow was watched.
+    fn unreachable(&mut self, remote: SocketAddr) {
+        if self.watched.contains_key(&remote) {
+            self.fail(remote, FlowClosed::Unreachable);
+        } else {
+            debug!(peer = %remote, "unreachable");
+            self.worker.peer_unreachable(self.flow(remote));
+        }
+    }
+
     fn fail(&mut self, remote: SocketAddr, reason: FlowClosed) {
         self.unwatch(remote);
         self.worker.flow_failed(self.flow(remote));
@@ -251,7 +262,7 @@ impl Actor for UdpSocket {
 impl StreamHandler<io::Result<SocketAddr>> for UdpSocket {
     fn handle(&mut self, unreachable: io::Result<SocketAddr>, _: &mut Self::Context) {
         match unreachable {
-            Ok(remote) => self.fail(remote, FlowClosed::Unreachable),
+            Ok(remote) => self.unreachable(remote),
             Err(error) => {
                 warn!(%error, "ICMP errors can no longer be read: a dead UDP flow is found by its timer");
             }

@@ -9,13 +9,13 @@ use flowhold_cluster::binding::Timestamp;
 use flowhold_cluster::flow::{Flow, NodeRun};
 use flowhold_cluster::location::Location;
 use futures_util::FutureExt;
-use tracing::{debug, warn};
+use tracing::{info, warn};
 
 use super::flows::FlowTable;
-use super::message::{FlowFailed, Inbound, Register};
+use super::message::{FlowFailed, Inbound, PeerUnreachable, Register};
 use super::settings::RETRY_AFTER;
 use crate::config::Config;
-use crate::metrics::{Metrics, Refused};
+use crate::metrics::{FlowClosed, Metrics, Refused};
 use crate::net::admission::Admission;
 use crate::proto::keepalive::PingWait;
 use crate::proto::proxy::Proxy;
@@ -46,13 +46,18 @@ pub struct Node {
 
 impl Node {
     /// Has the location service forget the bindings of a flow that delivers nothing any more.
-    pub fn drop_bindings(self: &Arc<Self>, flow: Flow) {
+    ///
+    /// `reason` is given where nobody else counts the flow's end: it was a flow only if there are bindings.
+    pub fn drop_bindings(self: &Arc<Self>, flow: Flow, reason: Option<FlowClosed>) {
         let node = Arc::clone(self);
         let removal = async move {
             match node.location.flow_failed(&node.run, &flow, node.clock.now()).await {
                 Ok(0) => {}
                 Ok(bindings) => {
-                    debug!(flow = %flow.id, peer = %flow.remote, bindings, "bindings ended with their flow");
+                    if let Some(reason) = reason {
+                        node.metrics.flows_closed.inc(reason);
+                    }
+                    info!(flow = %flow.id, peer = %flow.remote, bindings, "bindings ended with their flow");
                 }
                 Err(error) => {
                     warn!(flow = %flow.id, %error, "the bindings of a failed flow could not be removed");
@@ -74,6 +79,8 @@ pub struct Peers {
     pub registrar: Recipient<Register>,
     /// The proxies of all workers, by worker.
     pub proxies: Vec<Recipient<Inbound>>,
+    /// Who ends the bindings of a UDP peer that cannot be reached.
+    pub unreachable: Recipient<PeerUnreachable>,
     /// Whoever has to know when a flow of this worker fails.
     pub flow_watchers: Vec<Recipient<FlowFailed>>,
 }
@@ -149,6 +156,15 @@ impl Worker {
             // Not `try_send`: a full mailbox must not keep a dead flow's bindings alive. What can queue up is
             // bounded all the same, because a flow fails once.
             watcher.do_send(FlowFailed(flow));
+        }
+    }
+
+    /// Tells the same of a UDP peer that may have no flow here, as far as there is room: a binding of it that stays
+    /// is noticed with the next datagram that is lost.
+    pub fn peer_unreachable(&self, flow: Flow) {
+        let _ = self.peers.unreachable.try_send(PeerUnreachable(flow));
+        for watcher in &self.peers.flow_watchers {
+            let _ = watcher.try_send(FlowFailed(flow));
         }
     }
 }

@@ -49,8 +49,9 @@ pub(super) async fn start(
     for (((index, arbiter), registrar), proxy) in (0..).zip(arbiters).zip(registrars).zip(proxies) {
         let mut flow_watchers = vec![registrar.clone().recipient()];
         flow_watchers.extend(watching_proxies.iter().cloned());
+        let unreachable = registrar.clone().recipient();
         let registrar: Recipient<Register> = registrar.recipient();
-        let peers = Peers { registrar, proxies: inbound.clone(), flow_watchers };
+        let peers = Peers { registrar, unreachable, proxies: inbound.clone(), flow_watchers };
         let node = Arc::clone(node);
         let doors = doors.pop().expect("there are as many as arbiters");
         let (opened, open) = tokio::sync::oneshot::channel();

@@ -97,16 +97,13 @@ fn s17_1_1_2_an_invite_over_udp_is_repeated_at_growing_intervals_until_a_respons
     let node = Node::start(FAST);
     let (caller, ua) = (Client::tcp(&node), Client::udp(&node));
     ua.registers("bob");
+    let started = Instant::now();
     caller.ask(&caller.invite("bob")).expect_status(100);
     let arrived = ua.receive();
-    let mut last = Instant::now();
-    // Timer A: T1, 2·T1, 4·T1, each measured from the repeat before it.
-    for interval in [50, 100, 200] {
+    // Timer A: after T1, 2·T1 more and 4·T1 more. However late this test reads, none may have come before.
+    for earliest in [50, 150, 350] {
         assert_eq!(ua.receive().octets(), arrived.octets(), "the same octets again");
-        let took = last.elapsed();
-        last = Instant::now();
-        // A late reader sees one interval longer and the next one shorter.
-        assert!(took > Duration::from_millis(interval) / 2, "{took:?} instead of {interval} ms");
+        assert!(started.elapsed() >= Duration::from_millis(earliest), "{:?}", started.elapsed());
     }
     ua.send(arrived.answer(180, "Ringing"));
     caller.receive().expect_status(180);

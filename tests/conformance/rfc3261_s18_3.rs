@@ -3,6 +3,9 @@
 use crate::support::client::{PING, PONG};
 use crate::support::{Client, Node};
 
+/// So that `pass_a_turn` says when octets were read.
+const ONE_WORKER: &str = "[node]\nworkers = 1\n";
+
 /// What a UA might send over its flow: pings, two of them together, a lone CRLF, and REGISTERs, one with a body in which
 /// there are CRLFs. It has three pings and two REGISTERs; the CSeq of the REGISTERs begins with `cseq`.
 fn stream(client: &Client, cseq: u32) -> Vec<u8> {
@@ -23,8 +26,8 @@ fn receive_answers(client: &Client, cseq: u32) {
 
 #[test]
 fn s18_3_a_stream_may_be_split_at_any_octet() {
-    let node = Node::start("");
-    let client = Client::tcp(&node);
+    let node = Node::start(ONE_WORKER);
+    let (client, other) = (Client::tcp(&node), Client::tcp(&node));
     let (mut at, mut cseq) = (1, 10_000);
     loop {
         let octets = stream(&client, cseq);
@@ -33,7 +36,7 @@ fn s18_3_a_stream_may_be_split_at_any_octet() {
             break;
         };
         client.send(first);
-        client.wait_until_read();
+        other.pass_a_turn();
         client.send(second);
         receive_answers(&client, cseq);
         (at, cseq) = (at + 1, cseq + 2);
@@ -43,12 +46,11 @@ fn s18_3_a_stream_may_be_split_at_any_octet() {
 
 #[test]
 fn s18_3_a_stream_may_come_octet_by_octet() {
-    // Slow enough on a busy machine that a message takes seconds.
-    let node = Node::start("[limits]\nheader_timeout = \"60s\"\n");
-    let client = Client::tcp(&node);
+    let node = Node::start(ONE_WORKER);
+    let (client, other) = (Client::tcp(&node), Client::tcp(&node));
     for octet in stream(&client, 1).chunks(1) {
         client.send(octet);
-        client.wait_until_read();
+        other.pass_a_turn();
     }
     receive_answers(&client, 1);
     client.expect_nothing();

@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::support::client::{PING, PONG};
 use crate::support::{Client, Node};
 
+/// So that `pass_a_turn` says when octets were read.
+const ONE_WORKER: &str = "[node]\nworkers = 1\n";
+
 #[test]
 fn s3_5_1_a_double_crlf_is_answered_with_one_crlf() {
     let node = Node::start("");
@@ -36,11 +39,11 @@ fn s3_5_1_two_pings_in_one_segment_get_two_pongs() {
 
 #[test]
 fn s3_5_1_a_ping_and_a_half_get_one_pong_and_the_other_half_the_second() {
-    let node = Node::start("");
-    let client = Client::tcp(&node);
+    let node = Node::start(ONE_WORKER);
+    let (client, other) = (Client::tcp(&node), Client::tcp(&node));
     client.send(b"\r\n\r\n\r\n");
     client.expect_octets(PONG);
-    client.wait_until_read();
+    other.pass_a_turn();
     client.send(b"\r\n");
     client.expect_octets(PONG);
     client.expect_nothing();
@@ -48,11 +51,11 @@ fn s3_5_1_a_ping_and_a_half_get_one_pong_and_the_other_half_the_second() {
 
 #[test]
 fn s3_5_1_a_ping_split_over_two_reads_gets_one_pong() {
-    let node = Node::start("");
-    let client = Client::tcp(&node);
+    let node = Node::start(ONE_WORKER);
+    let (client, other) = (Client::tcp(&node), Client::tcp(&node));
     for at in 1..PING.len() {
         client.send(&PING[..at]);
-        client.wait_until_read();
+        other.pass_a_turn();
         client.send(&PING[at..]);
         client.expect_octets(PONG);
     }
@@ -61,11 +64,11 @@ fn s3_5_1_a_ping_split_over_two_reads_gets_one_pong() {
 
 #[test]
 fn s3_5_1_a_ping_octet_by_octet_gets_one_pong() {
-    let node = Node::start("");
-    let client = Client::tcp(&node);
+    let node = Node::start(ONE_WORKER);
+    let (client, other) = (Client::tcp(&node), Client::tcp(&node));
     for octet in PING.chunks(1) {
         client.send(octet);
-        client.wait_until_read();
+        other.pass_a_turn();
     }
     client.expect_octets(PONG);
     client.expect_nothing();

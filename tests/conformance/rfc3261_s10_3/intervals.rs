@@ -108,7 +108,7 @@ fn s10_3_step_7_an_hour_is_never_423() {
 
 #[test]
 fn s20_10_a_malformed_expires_parameter_is_an_hour() {
-    let node = Node::start("");
+    let node = Node::start("[registrar]\nmax_expires = \"2h\"\ndefault_expires = \"10m\"\n");
     let client = Client::tcp(&node);
     // SHOULD.
     assert_interval(given(&client, ";expires=soon", None), 3600);
