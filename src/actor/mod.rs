@@ -17,6 +17,7 @@ pub mod dialer;
 pub mod flows;
 pub mod key_ring;
 pub mod message;
+pub mod next_hops;
 pub mod node;
 pub mod proxy;
 pub mod registrar;

@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use super::flows::FlowTable;
+use super::next_hops::{NextHops, NotFound};
 use super::settings;
 use super::worker::{Clock, Node};
 use super::workers;
@@ -42,6 +43,9 @@ pub enum StartError {
         /// What the system said.
         error: io::Error,
     },
+    /// A next hop has no address.
+    #[error(transparent)]
+    NextHop(#[from] NotFound),
     /// The system refused something else that a node needs.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -52,10 +56,11 @@ pub fn run(config: Config) -> Result<(), StartError> {
     descriptors::raise_limit(config.limits.max_connections);
     let workers = NonZeroUsize::new(config.node.worker_count().into()).unwrap_or(NonZeroUsize::MIN);
     let listeners = Listeners::open(&config, workers)?;
+    let next_hops = NextHops::look_up(&config.proxy)?;
     let ready = Ready::new(&config, &listeners);
     System::new().block_on(async {
         let admin = listeners.admin.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
-        let node = Arc::new(node(config, workers));
+        let node = Arc::new(node(config, next_hops, workers));
         let arbiters: Vec<Arbiter> = (0..workers.get()).map(|_| Arbiter::new()).collect();
         workers::start(&node, &arbiters, listeners).await?;
         // Listened for before the node says that it is ready: whoever waits for that may end it at once.
@@ -77,7 +82,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
     })
 }
 
-fn node(config: Config, workers: NonZeroUsize) -> Node {
+fn node(config: Config, next_hops: NextHops, workers: NonZeroUsize) -> Node {
     let clock = Clock::start();
     let location = Memory::new(memory::Settings {
         remember: config.location.remember,
@@ -88,6 +93,7 @@ fn node(config: Config, workers: NonZeroUsize) -> Node {
         run: NodeRun { node: config.node.id.as_str().into(), epoch: clock.now().0 },
         ping_wait: settings::ping_wait(&config),
         registrar: settings::registrar(&config),
+        next_hops,
         metrics: Metrics::new(),
         flows: FlowTable::new(workers.get()),
         admission: Admission::new(config.limits.max_connections, config.limits.max_connections_per_address),

@@ -3,9 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use flowhold_cluster::flow::NodeRun;
 use flowhold_cluster::token::KeyRing;
 
+use super::worker::Node;
 use crate::config::{Config, PingTimeout};
 use crate::proto::keepalive::PingWait;
 use crate::proto::transaction::Timers;
@@ -44,22 +44,22 @@ pub fn registrar(config: &Config) -> registrar::Settings {
 
 /// What one worker's proxy goes by, where the node listens on `udp` and `tcp`.
 pub fn proxy(
-    config: &Config,
-    run: NodeRun,
+    node: &Node,
     tokens: Arc<KeyRing>,
     worker: u16,
     udp: &[SocketAddr],
     tcp: &[SocketAddr],
 ) -> proxy::Settings {
+    let Node { config, run, next_hops, .. } = node;
     let sent_by = |listeners: &[SocketAddr]| {
         let first = listeners.first().map(|local| config.listen.sent_by(*local));
         first.unwrap_or_default().into_bytes().into_boxed_slice()
     };
     proxy::Settings {
-        run,
+        run: run.clone(),
         tokens,
-        registrar: None,
-        routes: Vec::new(),
+        registrar: next_hops.registrar,
+        routes: next_hops.routes.clone(),
         flow_timer: config.outbound.flow_timer.unwrap_or_default(),
         flow_timer_udp: config.outbound.flow_timer_udp.unwrap_or_default(),
         domains: domains(config),

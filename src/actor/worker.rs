@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::flows::FlowTable;
 use super::message::{FlowFailed, Inbound, PeerUnreachable, Register};
+use super::next_hops::NextHops;
 use super::settings::RETRY_AFTER;
 use crate::config::Config;
 use crate::metrics::{FlowClosed, Metrics, Refused};
@@ -32,6 +33,8 @@ pub struct Node {
     pub ping_wait: PingWait,
     /// What the registrars go by.
     pub registrar: registrar::Settings,
+    /// Where requests go that are not for flows of this node.
+    pub next_hops: NextHops,
     /// The counters.
     pub metrics: Metrics,
     /// The sockets and connections that are open.
@@ -108,7 +111,9 @@ impl Worker {
         }
         let method = message.method();
         self.node.metrics.requests.inc(method);
-        let full = if method == Method::Register {
+        // As an edge proxy the node is not the registrar: REGISTER is a request like any other.
+        let is_registrar = self.node.next_hops.registrar.is_none();
+        let full = if method == Method::Register && is_registrar {
             self.peers
                 .registrar
                 .try_send(Register { message, source })

@@ -35,10 +35,7 @@ pub(super) async fn start(
     let tokens = Arc::new(key_ring::of_node(&node.config.tokens));
     for (index, arbiter) in (0..).zip(arbiters) {
         registrars.push(Registrar::start_on(&arbiter.handle(), Arc::clone(node)));
-        let core = Core::new(
-            settings::proxy(&node.config, node.run.clone(), Arc::clone(&tokens), index, &udp, &tcp),
-            rand::random(),
-        );
+        let core = Core::new(settings::proxy(node, Arc::clone(&tokens), index, &udp, &tcp), rand::random());
         proxies.push(Proxy::start_on(&arbiter.handle(), core, Arc::clone(node)));
     }
     let watching_proxies: Vec<Recipient<FlowFailed>> =
