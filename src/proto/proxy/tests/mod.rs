@@ -5,6 +5,8 @@
 mod cancelling;
 mod dialogs;
 mod edge_role;
+mod failover;
+mod forks;
 mod forwarding;
 mod pair;
 mod property;
