@@ -298,6 +298,12 @@ impl<T, R> Forking<T, R> {
         self.instances[self.branches[branch].instance].current == Some(branch)
     }
 
+    /// Whether even a late final response of it would be of no use: another branch of its instance is, and it is not waited
+    /// for.
+    pub fn is_superseded(&self, branch: usize) -> bool {
+        !self.branches[branch].out && !self.is_current(branch)
+    }
+
     /// Whether it was waited for.
     fn end(&mut self, branch: usize) -> bool {
         self.branches[branch].heard = Heard::Nothing;

@@ -120,6 +120,15 @@ fn timers_are_in_order() {
 }
 
 #[test]
+fn a_flow_is_given_some_time_before_the_next_is_tried() {
+    assert_fault(
+        "[proxy]\nflow_timeout = \"0s\"\n",
+        "proxy.flow_timeout: 0s: every request would go out over all flows of a UA at once",
+    );
+    assert_eq!(warnings_of("[proxy]\nflow_timeout = \"500ms\"\n"), [""; 0]);
+}
+
+#[test]
 fn a_limit_lets_something_through() {
     for key in
         ["max_connections", "connection_mailbox", "socket_mailbox", "registrar_mailbox", "proxy_mailbox"]

@@ -47,7 +47,7 @@ impl Proxy {
                 Client::Invite(_) => self.cancel_branch(now, slot, index, out),
                 // Its instance has answered over another flow, so that even its late answer is of no use. One that belongs
                 // to another instance goes on: that UA may not have the request yet.
-                Client::NonInvite(_) if !context.forking.is_current(index) => {
+                Client::NonInvite(_) if context.forking.is_superseded(index) => {
                     branch.fail();
                     self.outstanding.remove(branch.target.hop(), branch.transport, id);
                 }

@@ -403,3 +403,25 @@ fn s16_10_a_cancel_ends_the_search_for_a_flow() {
         scenario.assert_comes_to_rest();
     }
 }
+
+#[test]
+fn s16_7_step_5_after_a_6xx_a_silent_flow_of_another_ua_is_still_waited_for() {
+    let flows = flows(3, Transport::Tcp);
+    let mut bobs = bindings(&flows[..2]);
+    bobs.push(flow_of("carol", 1, flows[2], 0));
+    for method in ["INVITE", "MESSAGE"] {
+        for last in [Some(200), Some(404), None] {
+            let mut scenario = Scenario::with(settings(), &bobs);
+            let out = asked(&mut scenario, method);
+            let second = only(fail(&mut scenario, &out[0], flows[0], Silent));
+            assert!(fail(&mut scenario, &out[1], flows[2], Answers(603)).is_empty());
+            assert!(fail(&mut scenario, &second, flows[1], Closes).is_empty(), "the first is still out");
+            let sent = match last {
+                Some(status) => scenario.message(out[0].answer(status), flows[0]),
+                None => scenario.wait(Duration::from_secs(60)),
+            };
+            assert_eq!(sent.last().unwrap().status(), if last == Some(200) { 200 } else { 603 });
+            scenario.assert_comes_to_rest();
+        }
+    }
+}

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use flowhold_cluster::binding::Binding;
 use proptest::prelude::*;
 
 use super::super::Event;
 use super::scenario::*;
 use crate::proto::Source;
-use crate::sip::{Method, Name};
+use crate::sip::{Method, Name, Transport};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -26,7 +27,7 @@ enum Step {
     /// Bob answers a request that he got, perhaps not for the first time.
     Answer(prop::sample::Index, u16),
     Wait(u64),
-    FlowFailed,
+    FlowFailed(prop::sample::Index),
     Undeliverable(prop::sample::Index),
     /// The location service stops answering.
     Hold,
@@ -35,8 +36,9 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let index = any::<prop::sample::Index>;
-    let statuses =
-        prop::sample::select(vec![100, 180, 183, 200, 200, 302, 401, 404, 408, 480, 486, 487, 503, 603]);
+    let statuses = prop::sample::select(vec![
+        100, 180, 183, 200, 200, 302, 401, 404, 407, 408, 430, 430, 480, 482, 486, 487, 503, 603,
+    ]);
     prop_oneof![
         4 => (prop::sample::select(vec!["INVITE", "INVITE", "MESSAGE", "BYE", "NEW"]), any::<bool>(), prop::bool::weighted(0.2))
             .prop_map(|(method, udp, old_peer)| Step::Request { method, udp, old_peer }),
@@ -44,8 +46,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => index().prop_map(Step::Cancel),
         2 => index().prop_map(Step::Ack),
         6 => (index(), statuses).prop_map(|(nth, status)| Step::Answer(nth, status)),
-        4 => prop_oneof![0_u64..2000, 0_u64..40_000, 0_u64..200_000].prop_map(Step::Wait),
-        1 => Just(Step::FlowFailed),
+        4 => prop_oneof![0_u64..2000, 3000_u64..5000, 0_u64..40_000, 0_u64..200_000].prop_map(Step::Wait),
+        1 => index().prop_map(Step::FlowFailed),
         1 => index().prop_map(Step::Undeliverable),
         1 => Just(Step::Hold),
         2 => Just(Step::Release),
@@ -63,7 +65,8 @@ struct Asked {
 
 struct Run {
     scenario: Scenario,
-    bob: Source,
+    /// All flows of all of Bob's UAs.
+    bobs: Vec<Source>,
     asked: Vec<Asked>,
     /// What Bob got and may answer.
     got: Vec<Sent>,
@@ -74,13 +77,25 @@ struct Run {
 }
 
 impl Run {
-    fn new(bob_udp_too: bool) -> Run {
-        let bob = if bob_udp_too { bob_udp() } else { bob() };
-        let scenario =
-            Scenario::with(settings(), &[binding(bob, "sip:bob@10.0.0.2", "<sip:edge.example.com;lr>")]);
+    /// Bob's UAs: of each the q, and of each of its flows whether it is over UDP.
+    fn new(uas: &[(u16, Vec<bool>)]) -> Run {
+        let (mut bobs, mut bindings) = (Vec::new(), Vec::new());
+        for (nth, (q, flows)) in uas.iter().enumerate() {
+            for udp in flows {
+                let slot = u32::try_from(bobs.len()).unwrap();
+                let remote = format!("198.51.100.2:{}", 41000 + slot);
+                let (transport, slot) = if *udp { (Transport::Udp, 0) } else { (Transport::Tcp, 10 + slot) };
+                let on = source(transport, slot, &remote);
+                let binding = flow_of(&format!("ua{nth}"), slot, on, u64::from(slot));
+                let path = b"<sip:edge.example.com;lr>".as_slice().into();
+                bindings.push(Binding { q: *q, path, ..binding });
+                bobs.push(on);
+            }
+        }
+        let scenario = Scenario::with(settings(), &bindings);
         Run {
             scenario,
-            bob,
+            bobs,
             asked: Vec::new(),
             got: Vec::new(),
             finals: BTreeMap::new(),
@@ -114,11 +129,11 @@ impl Run {
                 if status == 408 {
                     self.answered_408.insert(got.first(Name::CallId).to_owned());
                 }
-                let answer = got.answer(status);
-                self.scenario.message(answer, self.bob)
+                let on = *self.bobs.iter().find(|bob| bob.flow == got.to).unwrap();
+                self.scenario.message(got.answer(status), on)
             }
             Step::Wait(ms) => self.scenario.wait(Duration::from_millis(ms)),
-            Step::FlowFailed => self.scenario.flow_failed(self.bob.flow),
+            Step::FlowFailed(nth) => self.scenario.flow_failed(nth.get(&self.bobs).flow),
             Step::Undeliverable(nth) if !self.got.is_empty() => {
                 let branch = nth.get(&self.got).branch;
                 branch.map(|branch| self.scenario.undeliverable(branch)).unwrap_or_default()
@@ -179,11 +194,16 @@ impl Run {
     fn record(&mut self, sent: Vec<Sent>) {
         for sent in sent {
             if sent.message.is_request() {
-                assert_eq!(sent.to, self.bob.flow);
+                assert!(self.bobs.iter().any(|bob| bob.flow == sent.to));
                 if sent.branch.is_some() {
+                    let call_id = sent.first(Name::CallId);
+                    let tried =
+                        self.got.iter().any(|got| got.to == sent.to && got.first(Name::CallId) == call_id);
+                    assert!(!tried, "a request on the same flow again");
                     self.got.push(sent);
                 }
             } else if sent.status() >= 200 {
+                assert_ne!(sent.status(), 430, "RFC 5626 §11.6");
                 let key = (sent.first(Name::CallId).to_owned(), sent.first(Name::CSeq).to_owned());
                 self.finals.entry(key).or_default().push(sent);
             }
@@ -226,10 +246,10 @@ proptest! {
 
     #[test]
     fn every_request_gets_one_final_response_and_nothing_is_left(
-        bob_udp_too in any::<bool>(),
+        uas in prop::collection::vec((prop::sample::select(vec![500, 1000]), prop::collection::vec(any::<bool>(), 1..4)), 1..4),
         steps in prop::collection::vec(step(), 1..60),
     ) {
-        let mut run = Run::new(bob_udp_too);
+        let mut run = Run::new(&uas);
         for step in steps {
             run.step(&step);
         }
