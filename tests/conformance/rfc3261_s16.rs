@@ -189,7 +189,8 @@ fn s16_6_1_body_and_fields_are_forwarded_as_they_are_and_in_their_order() {
         let got = String::from_utf8_lossy(arrived.octets()).into_owned();
         let kept = |text: &str| -> Vec<String> {
             let head = text.split("\r\n\r\n").next().unwrap();
-            let own = |line: &&str| !line.starts_with("Via:") && !line.starts_with("Max-Forwards:");
+            let ours = ["Via:", "Max-Forwards:", "Max-Breadth:"];
+            let own = |line: &&str| !ours.iter().any(|name| line.starts_with(name));
             head.split("\r\n").skip(1).filter(own).map(str::to_owned).collect()
         };
         assert_eq!(kept(&got), kept(&sent));

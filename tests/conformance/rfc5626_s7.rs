@@ -80,6 +80,81 @@ fn s7_an_instance_that_has_answered_gets_the_request_over_no_other_flow() {
     }
 }
 
+/// A UA's flows, the newest and so the first that is tried at first.
+fn flows(node: &Node, count: u32) -> Vec<Client> {
+    let mut flows: Vec<Client> = (1..=count)
+        .map(|reg_id| {
+            let flow = Client::tcp(node);
+            flow.registers_outbound("alice", reg_id);
+            flow
+        })
+        .collect();
+    flows.reverse();
+    flows
+}
+
+#[test]
+fn s7_a_flow_that_fails_with_a_request_out_is_replaced_by_the_next_of_its_instance() {
+    for method in ["MESSAGE", "INVITE"] {
+        for failure in ["430", "408", "FIN", "RST"] {
+            let node = Node::start("");
+            let caller = Client::tcp(&node);
+            let mut flows = flows(&node, 4);
+            let last = flows.pop().unwrap();
+            let request = if method == "INVITE" { caller.invite("alice") } else { caller.message("alice") };
+            caller.send(request.to_bytes());
+            for flow in flows {
+                let arrived = flow.receive().expect_method(method);
+                match failure {
+                    "FIN" => drop(flow),
+                    "RST" => flow.reset(),
+                    status => flow.send(arrived.answer(status.parse().unwrap(), "Failed")),
+                }
+            }
+            let arrived = last.receive().expect_method(method);
+            assert_eq!(arrived.header("Call-ID"), request.field("Call-ID"));
+            last.send(arrived.answer(200, "OK"));
+            caller.receive_final().expect_status(200);
+            assert_eq!(node.metric("failovers_total"), 3);
+        }
+    }
+}
+
+#[test]
+fn s7_a_flow_that_stays_silent_is_replaced_and_loses_its_bindings_when_the_next_has_answered() {
+    for method in ["MESSAGE", "INVITE"] {
+        let node = Node::start("[proxy]\nflow_timeout = \"300ms\"\n");
+        let (caller, asker) = (Client::tcp(&node), Client::tcp(&node));
+        let flows = flows(&node, 4);
+        let (last, silent) = flows.split_last().unwrap();
+        let request = if method == "INVITE" { caller.invite("alice") } else { caller.message("alice") };
+        caller.send(request.to_bytes());
+        let arrived = last.receive().expect_method(method);
+        assert_eq!(asker.bindings("alice").len(), 4, "nobody has answered yet");
+        last.send(arrived.answer(200, "OK"));
+        caller.receive_final().expect_status(200);
+        for flow in silent {
+            flow.receive().expect_method(method);
+            flow.expect_nothing();
+        }
+        assert_eq!(asker.bindings("alice").len(), 1);
+        asker.reaches("alice", last);
+        assert_eq!(node.metric("failovers_total"), 3, "the next request goes to the live flow at once");
+    }
+}
+
+#[test]
+fn s7_a_caller_hears_480_when_every_flow_has_failed() {
+    let node = Node::start("");
+    let caller = Client::tcp(&node);
+    let flows = flows(&node, 2);
+    caller.send(caller.message("alice").to_bytes());
+    for flow in &flows {
+        flow.send(flow.receive().answer(430, "Flow Failed"));
+    }
+    caller.receive_final().expect_status(480);
+}
+
 #[test]
 fn s7_a_closed_connection_invalidates_its_bindings_of_every_aor() {
     let node = Node::start("");
