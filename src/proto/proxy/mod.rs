@@ -181,12 +181,16 @@ pub struct Counts {
     pub non_invite_client: usize,
 }
 
+/// Room for this many requests is kept when none is in hand.
+const KEPT_CONTEXTS: usize = 1024;
+
 /// The proxy of one worker.
 #[derive(Debug)]
 pub struct Proxy {
     settings: Settings,
     keys: Keys,
-    contexts: Slab<Context>,
+    /// Boxed, so that many at a time are not moved when one more comes, and each gives its memory back when it ends.
+    contexts: Slab<Box<Context>>,
     generation: u32,
     by_likeness: HashMap<u128, u32, AsItIs>,
     /// RFC 3261 §8.2.2.2: requests that this node answers itself.
@@ -259,7 +263,8 @@ impl Proxy {
         self.generation = self.generation.wrapping_add(1);
         context.generation = self.generation;
         let key = (!matches!(context.server, Server::Ack)).then(|| context.key());
-        let slot = u32::try_from(self.contexts.insert(context)).expect("max_transactions is far below 2^32");
+        let slot = u32::try_from(self.contexts.insert(Box::new(context)))
+            .expect("max_transactions is far below 2^32");
         if let Some(key) = key {
             self.by_likeness.insert(key, slot);
         }
@@ -286,6 +291,18 @@ impl Proxy {
         if let Some(merge) = context.merge {
             self.served_here.remove(&merge);
         }
+        if self.contexts.is_empty() && self.contexts.capacity() > KEPT_CONTEXTS {
+            self.shed();
+        }
+    }
+
+    /// Gives back what a burst of requests has made this hold: the memory of a node is that of its flows.
+    fn shed(&mut self) {
+        self.contexts = Slab::new();
+        self.by_likeness.shrink_to(KEPT_CONTEXTS);
+        self.served_here.shrink_to(KEPT_CONTEXTS);
+        self.outstanding.shrink_to(KEPT_CONTEXTS);
+        self.deadlines = Deadlines::default();
     }
 
     /// The slot of a context that is still alive.

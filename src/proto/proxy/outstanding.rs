@@ -42,6 +42,11 @@ impl Outstanding {
         Outstanding { by_hop: HashMap::with_hasher(Seeded(keys)) }
     }
 
+    /// Keeps room for this many hops at the most, if no more have branches out.
+    pub(super) fn shrink_to(&mut self, hops: usize) {
+        self.by_hop.shrink_to(hops);
+    }
+
     pub(super) fn add(&mut self, hop: Hop, transport: Transport, branch: BranchId) {
         self.by_hop.entry(Key::of(hop, transport)).or_default().push(branch);
     }

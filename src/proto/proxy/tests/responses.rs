@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::KEPT_CONTEXTS;
 use super::super::{Event, Settings};
 use super::scenario::*;
 use crate::sip::{Message, Name};
@@ -384,4 +385,22 @@ fn s16_8_timer_c_without_a_provisional_response_is_408() {
     invited(&mut scenario);
     assert_eq!(statuses(&scenario.wait(TIMER_C)), [408]);
     assert_eq!(scenario.events, [Event::TimerC]);
+}
+
+#[test]
+fn a_burst_of_requests_leaves_no_room_taken_behind() {
+    let burst = KEPT_CONTEXTS * 3;
+    let settings = Settings { max_transactions: burst, ..settings() };
+    let mut scenario = Scenario::with(settings, &[binding(bob(), BOB_CONTACT, "")]);
+    let sent: Vec<Sent> = (0..burst)
+        .map(|n| only(scenario.request(&request("MESSAGE", "TCP", &format!("z9hG4bK{n}")), alice())))
+        .collect();
+    assert!(scenario.proxy.contexts.capacity() >= burst);
+    for request in &sent {
+        let response = only(scenario.message(request.answer(200), bob()));
+        assert_eq!(response.status(), 200);
+    }
+    assert!(scenario.proxy.is_at_rest());
+    assert!(scenario.proxy.contexts.capacity() <= KEPT_CONTEXTS);
+    assert!(scenario.proxy.by_likeness.capacity() <= 2 * KEPT_CONTEXTS);
 }
