@@ -9,7 +9,7 @@ use flowhold_cluster::binding::Timestamp;
 use flowhold_cluster::flow::{Flow, NodeRun};
 use flowhold_cluster::location::Location;
 use futures_util::FutureExt;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::flows::FlowTable;
 use super::message::{FlowFailed, Inbound, PeerUnreachable, Register};
@@ -57,10 +57,11 @@ impl Node {
             match node.location.flow_failed(&node.run, &flow, node.clock.now()).await {
                 Ok(0) => {}
                 Ok(bindings) => {
+                    debug!(flow = %flow.id, peer = %flow.remote, bindings, "bindings ended with their flow");
                     if let Some(reason) = reason {
                         node.metrics.flows_closed.inc(reason);
+                        info!(flow = %flow.id, peer = %flow.remote, reason = reason.as_str(), "flow closed");
                     }
-                    info!(flow = %flow.id, peer = %flow.remote, bindings, "bindings ended with their flow");
                 }
                 Err(error) => {
                     warn!(flow = %flow.id, %error, "the bindings of a failed flow could not be removed");
