@@ -45,11 +45,12 @@ impl Proxy {
     /// directions. Whether or not the UA asked for it with `ob`: behind a NAT there is no other way to it.
     fn write_record_route(&self, edit: &mut Edit<'_>, context: &Context, target: &Target) {
         let form = if context.onward.secure { Form::SecureRecordRoute } else { Form::RecordRoute };
-        let registrar = self.settings.registrar;
+        // What goes on to the registrar does not come from there: of a connection only the address tells, which UAs may share.
+        let is_from_registrar = target.flow().is_some()
+            && self.settings.registrar.is_some_and(|registrar| registrar.is_source(context.from));
         let from = Side {
             // The registrar takes requests at its own address, and not only over the connection that it happened to open.
-            flow: (!registrar.is_some_and(|registrar| registrar.is_source(context.from)))
-                .then_some(context.from),
+            flow: (!is_from_registrar).then_some(context.from),
             transport: context.from.transport,
         };
         let to = Side { flow: target.flow(), transport: target.transport() };
