@@ -184,7 +184,7 @@ impl Proxy {
     /// branches; their responses have nowhere to go.
     pub fn flow_failed(&mut self, now: Instant, flow: Flow, out: &mut Vec<Action>) {
         for branch in self.outstanding.take_flow(flow) {
-            // RFC 5626 §11.6: as if the answer were 430.
+            // RFC 5626 §11.5: as if the answer were 430.
             self.branch_failed(now, branch, 430, "Flow Failed", Event::FlowFailed, out);
         }
     }

@@ -225,7 +225,7 @@ impl Proxy {
             return server.give_up(now, &self.settings.timers);
         }
         match answer {
-            // RFC 5626 §11.6: a 430 is between an edge proxy and the authoritative one. That is us, and we know of no flow to
+            // RFC 5626 §11.5: a 430 is between an edge proxy and the authoritative one. That is us, and we know of no flow to
             // the UA that works.
             _ if status == 430 && context.authoritative => {
                 self.answer(now, slot, 480, "Temporarily Unavailable", &[], out);

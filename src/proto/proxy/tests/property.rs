@@ -203,7 +203,7 @@ impl Run {
                     self.got.push(sent);
                 }
             } else if sent.status() >= 200 {
-                assert_ne!(sent.status(), 430, "RFC 5626 §11.6");
+                assert_ne!(sent.status(), 430, "RFC 5626 §11.5");
                 let key = (sent.first(Name::CallId).to_owned(), sent.first(Name::CSeq).to_owned());
                 self.finals.entry(key).or_default().push(sent);
             }
