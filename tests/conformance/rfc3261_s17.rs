@@ -154,6 +154,8 @@ fn s17_2_2_a_repeated_message_is_absorbed_and_its_final_response_sent_again() {
             caller.send(&message);
         }
         let arrived = ua.receive();
+        // The repeats are absorbed before there is an answer that they would get.
+        caller.expect_nothing();
         ua.send(arrived.answer(200, "OK"));
         let response = caller.receive().expect_status(200);
         for _ in 0..3 {
@@ -260,4 +262,74 @@ fn s17_2_3_the_branch_the_sent_by_and_the_method_tell_requests_apart() {
         ua.send(arrived.answer(200, "OK"));
         caller.receive().expect_status(200);
     }
+}
+
+#[test]
+fn s17_2_3_requests_of_an_old_peer_are_matched_by_their_fields() {
+    let node = Node::start("");
+    let (caller, ua) = (Client::udp(&node), Client::tcp(&node));
+    ua.registers("bob");
+    // RFC 2543 knew no branch that is unique.
+    let old = |cseq: u32| {
+        let via = format!("{};branch=1", caller.sent_by());
+        caller
+            .message("bob")
+            .set("Via", via)
+            .call_id("old")
+            .set("From", "<sip:old@example.com>;tag=1")
+            .cseq(cseq)
+    };
+    for _ in 0..3 {
+        caller.send(old(1).to_bytes());
+    }
+    let first = ua.receive();
+    // The repeats are absorbed before there is an answer that they would get.
+    caller.expect_nothing();
+    ua.expect_nothing();
+    ua.send(first.answer(200, "OK"));
+    let response = caller.receive_final().expect_status(200);
+    caller.send(old(1).to_bytes());
+    assert_eq!(caller.receive().octets(), response.octets());
+    // Another CSeq is another request.
+    caller.send(old(2).to_bytes());
+    ua.send(ua.receive().answer(486, "Busy Here"));
+    caller.receive_final().expect_status(486);
+}
+
+#[test]
+fn s17_1_3_a_response_is_matched_by_its_branch_and_its_method() {
+    let node = Node::start("");
+    let (caller, ua) = (Client::tcp(&node), Client::tcp(&node));
+    ua.registers("bob");
+    caller.send(caller.message("bob").to_bytes());
+    let arrived = ua.receive();
+    let answer = String::from_utf8(arrived.answer(200, "OK")).unwrap();
+    ua.send(answer.replace("MESSAGE", "OPTIONS"));
+    let branch = param(arrived.top_via(), "branch").unwrap();
+    ua.send(answer.replacen(branch, &format!("{branch}0"), 1));
+    ua.expect_nothing();
+    caller.expect_nothing();
+    ua.send(answer);
+    caller.receive_final().expect_status(200);
+}
+
+#[test]
+fn s17_2_4_a_caller_that_is_gone_leaves_no_transaction_behind() {
+    let node = Node::start(FAST);
+    let ua = Client::tcp(&node);
+    ua.registers("bob");
+    let caller = Client::tcp(&node);
+    caller.send(caller.message("bob").to_bytes());
+    let message = ua.receive();
+    caller.send(caller.invite("bob").to_bytes());
+    let invite = ua.receive().expect_method("INVITE");
+    drop(caller);
+    wait_until("its end is seen", || node.metric("connections{transport=\"tcp\"}") == 1);
+    ua.send(message.answer(200, "OK"));
+    ua.send(invite.answer(486, "Busy Here"));
+    ua.receive().expect_method("ACK");
+    let kinds = ["invite_server", "invite_client", "non_invite_server", "non_invite_client"];
+    let open = || kinds.map(|kind| node.metric(&format!("transactions{{kind=\"{kind}\"}}")));
+    wait_until("no transaction is left", || open() == [0; 4]);
+    Client::tcp(&node).reaches("bob", &ua);
 }

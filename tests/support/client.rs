@@ -81,6 +81,30 @@ impl Client {
         Self::new(Link::Udp(socket), local, node)
     }
 
+    /// A connection to the node from this address and port, which a connection before may have had.
+    pub(crate) fn tcp_at(node: &Node, local: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(local), Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&local.into()).unwrap();
+        socket.connect(&node.tcp().into()).unwrap();
+        Self::accepted(socket.into())
+    }
+
+    /// A connection that the node has opened.
+    pub(crate) fn accepted(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        let (local, node) = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+        Self::new(Link::Tcp(stream), local, node)
+    }
+
+    /// A socket that was there before the node, which knows its address.
+    pub(crate) fn over(socket: UdpSocket, node: &Node) -> Self {
+        socket.connect(node.udp()).unwrap();
+        let local = socket.local_addr().unwrap();
+        Self::new(Link::Udp(socket), local, node.udp())
+    }
+
     fn new(link: Link, local: SocketAddr, node: SocketAddr) -> Self {
         let inbox = RefCell::default();
         Self { link, local, node, inbox, call_id: unique("reg"), cseq: Cell::new(0) }

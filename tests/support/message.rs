@@ -140,6 +140,17 @@ impl Message {
         self.answer_with(status, reason, "")
     }
 
+    /// A response to this request that makes a dialog, or keeps one: with the Record-Route of the request (RFC 3261 §12.1.1)
+    /// and this Contact URI.
+    #[track_caller]
+    pub(crate) fn answer_in_dialog(&self, status: u16, reason: &str, contact: &str) -> Vec<u8> {
+        let mut lines = format!("Contact: <{contact}>\r\n");
+        for route in self.values("Record-Route") {
+            write!(lines, "Record-Route: {route}\r\n").unwrap();
+        }
+        self.answer_with(status, reason, &lines)
+    }
+
     /// A response to this request with further header fields, each a whole line.
     #[track_caller]
     pub(crate) fn answer_with(&self, status: u16, reason: &str, lines: &str) -> Vec<u8> {

@@ -6,12 +6,14 @@
 //! - `node`: starts a node, knows its listeners, reads its metrics and its log
 //! - `client`: a peer over TCP or UDP: sends octets, receives messages, asserts silence and the end of a connection
 //! - `request`: makes requests; `message`: reads what arrived and answers it
+//! - `dialog`: a dialog, and a call that makes one
 //! - `ua`: what a UA does with them: register, send, take in, answer
 //! - `stun`: STUN Binding requests and responses
 //! - `wait`: conditions
 #![allow(dead_code, unused_imports, reason = "each test target uses its own part of it")]
 
 pub(crate) mod client;
+pub(crate) mod dialog;
 pub(crate) mod message;
 pub(crate) mod node;
 pub(crate) mod request;
@@ -20,6 +22,7 @@ pub(crate) mod ua;
 pub(crate) mod wait;
 
 pub(crate) use client::Client;
+pub(crate) use dialog::{Dialog, call};
 pub(crate) use message::Message;
 pub(crate) use node::Node;
 pub(crate) use request::Request;

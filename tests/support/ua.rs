@@ -47,6 +47,21 @@ impl Client {
         self.register(user).contact(contact).with("Supported", "path, outbound")
     }
 
+    /// Registers this flow of one of the user's UAs with outbound; `name` decides the instance-id.
+    #[track_caller]
+    pub(crate) fn registers_flow(&self, user: &str, name: &str, reg_id: u32) -> Message {
+        self.registers_flow_with(user, name, reg_id, "")
+    }
+
+    /// The same with further parameters of the Contact: `;q=0.5`.
+    #[track_caller]
+    pub(crate) fn registers_flow_with(&self, user: &str, name: &str, reg_id: u32, params: &str) -> Message {
+        let (uri, instance) = (self.contact_uri(user), instance(name));
+        let contact = format!("<{uri}>;+sip.instance=\"<{instance}>\";reg-id={reg_id}{params}");
+        let register = self.register(user).contact(contact).with("Supported", "path, outbound");
+        self.ask(&register).expect_status(200)
+    }
+
     /// Where this client is reached.
     pub(crate) fn contact_uri(&self, user: &str) -> String {
         format!("sip:{user}@{};transport={}", self.local(), self.transport().to_lowercase())
