@@ -1,6 +1,7 @@
-//! Real clients, as Debian has them: baresip and SIPp register over TCP and UDP and are reached over their flows.
+//! Other programs, as Debian has them: baresip and SIPp register over TCP and UDP and are reached over their flows, and
+//! Kamailio is the registrar behind the node.
 //!
-//! A test fails where its client is missing. What goes over the wire is seen by a relay in the test (`relay`), each client
+//! A test fails where its program is missing. What goes over the wire is seen by a relay in the test (`relay`), each client
 //! is ended by its process id (`program`).
 #![allow(clippy::unwrap_used)]
 
@@ -8,6 +9,7 @@
 mod support;
 
 mod baresip;
+mod kamailio;
 mod program;
 mod relay;
 mod sipp;

@@ -1,6 +1,7 @@
 //! A client as a process, with what it prints.
 
 use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -29,12 +30,23 @@ impl Program {
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.wait_within(Duration::from_secs(40))
+    }
+
+    /// Waits for its end, for what takes its time.
+    #[track_caller]
+    pub(crate) fn wait_within(&mut self, time: Duration) -> ExitStatus {
         let mut status = None;
-        wait_until_within(Duration::from_secs(40), self.name, || {
+        wait_until_within(time, self.name, || {
             status = self.process.try_wait().unwrap();
             status.is_some()
         });
         status.unwrap()
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
     }
 
     /// Asks it to end, as a user who closes it does.
@@ -60,4 +72,14 @@ impl Drop for Program {
             println!("---- {} ----\n{}---- end ----", self.name, String::from_utf8_lossy(&output));
         }
     }
+}
+
+/// A port of this host that is free over UDP and TCP, for a program that cannot be told to take any.
+pub(crate) fn free_port() -> SocketAddr {
+    let free = std::iter::repeat_with(|| {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = tcp.local_addr().unwrap();
+        UdpSocket::bind(address).map(|_| address)
+    });
+    free.flatten().next().unwrap()
 }

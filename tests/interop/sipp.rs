@@ -3,11 +3,12 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::program::Program;
-use crate::support::{Client, Node, wait_until};
+use crate::program::{Program, free_port};
+use crate::support::{Client, Node, wait_until, wait_until_within};
 
 /// A run of SIPp. `mode` is as it calls them: t1 for one TCP connection, tn for one per call, u1 for one UDP socket.
 struct Sipp {
@@ -23,13 +24,15 @@ impl Sipp {
         command
             .arg(listener.to_string())
             .args(["-sf", &path_of(scenario), "-t", mode, "-i", "127.0.0.1"])
+            // It would look for a port itself, and not see that another SIPp is just taking the same.
+            .args(["-p", &free_port().port().to_string()])
             .args([
                 "-nostdin",
                 "-trace_err",
                 "-error_file",
                 "errors",
                 "-timeout",
-                "30s",
+                "150s",
                 "-timeout_error",
                 "-max_socket",
                 "1000",
@@ -42,8 +45,13 @@ impl Sipp {
 
     /// It ends, and all its calls went as they should.
     #[track_caller]
-    fn assert_success(mut self) {
-        let status = self.program.wait();
+    fn assert_success(self) {
+        self.assert_success_within(Duration::from_secs(40));
+    }
+
+    #[track_caller]
+    fn assert_success_within(mut self, time: Duration) {
+        let status = self.program.wait_within(time);
         let errors = std::fs::read_to_string(self.home.path().join("errors")).unwrap_or_default();
         assert!(status.success(), "{status}: {errors}");
     }
@@ -78,32 +86,90 @@ fn sipp_registers_over_udp() {
     registers("u1");
 }
 
+/// A UA that is registered until it is told that it may end. Its own call is its registration, which lasts until a MESSAGE
+/// with its Call-ID comes; those that come meanwhile are calls by another scenario.
+struct Ua {
+    sipp: Sipp,
+    name: &'static str,
+}
+
+impl Ua {
+    #[track_caller]
+    fn registered(node: &Node, mode: &str, name: &'static str, answer: &str) -> Self {
+        let bindings = node.metric("bindings");
+        let answer = path_of(answer);
+        let options = ["-oocsf", &answer, "-m", "1", "-s", name, "-cid_str", "registration"];
+        let sipp = Sipp::start(node, mode, "ua.xml", &options);
+        wait_until("the UA is registered", || node.metric("bindings") > bindings);
+        Self { sipp, name }
+    }
+
+    #[track_caller]
+    fn ends(self, node: &Node) {
+        let client = Client::tcp(node);
+        client.ask(&client.message(self.name).call_id("registration")).expect_status(200);
+        self.sipp.assert_success();
+    }
+}
+
 /// A UA registers and others send it MESSAGEs and call it.
-fn calls(caller_mode: &str, ua_mode: &str) {
+fn reached(caller_mode: &str, ua_mode: &str) {
     let node = Node::start("");
-    // The UA's own call is its registration, which lasts until a MESSAGE with its Call-ID comes; those that come meanwhile
-    // are calls by another scenario.
-    let answer = path_of("answer.xml");
-    let ua =
-        Sipp::start(&node, ua_mode, "ua.xml", &["-oocsf", &answer, "-m", "1", "-cid_str", "registration"]);
-    wait_until("the UA is registered", || node.metric("bindings") == 1);
-    Sipp::start(&node, caller_mode, "caller.xml", &["-m", "50", "-r", "100"]).assert_success();
-    let client = Client::tcp(&node);
-    client.ask(&client.message("ua").call_id("registration")).expect_status(200);
-    ua.assert_success();
+    let ua = Ua::registered(&node, ua_mode, "ua", "answer.xml");
+    Sipp::start(&node, caller_mode, "caller.xml", &["-m", "50", "-r", "100", "-s", "ua"]).assert_success();
+    ua.ends(&node);
 }
 
 #[test]
-fn sipp_calls_sipp_from_tcp_to_udp() {
-    calls("t1", "u1");
+fn sipp_reaches_sipp_from_tcp_to_udp() {
+    reached("t1", "u1");
 }
 
 #[test]
-fn sipp_calls_sipp_from_udp_to_tcp() {
-    calls("u1", "t1");
+fn sipp_reaches_sipp_from_udp_to_tcp() {
+    reached("u1", "t1");
 }
 
 #[test]
-fn sipp_calls_sipp_from_tcp_to_tcp() {
-    calls("tn", "t1");
+fn sipp_reaches_sipp_from_tcp_to_tcp() {
+    reached("tn", "t1");
+}
+
+/// Calls that are answered, put on hold and ended: those to alice by the caller, those to bob by himself.
+fn calls(node: &Node, modes: [(&str, &str); 2], calls: u32, rate: u32) {
+    let (calls, rate) = (calls.to_string(), rate.to_string());
+    let sides = [
+        ("alice", "answer_caller_hangs_up.xml", "caller_hangs_up.xml"),
+        ("bob", "answer_callee_hangs_up.xml", "callee_hangs_up.xml"),
+    ];
+    let uas = [0, 1].map(|side| Ua::registered(node, modes[side].1, sides[side].0, sides[side].1));
+    let callers = [0, 1].map(|side| {
+        let options = ["-m", &calls, "-r", &rate, "-s", sides[side].0];
+        Sipp::start(node, modes[side].0, sides[side].2, &options)
+    });
+    for caller in callers {
+        caller.assert_success_within(Duration::from_secs(100));
+    }
+    for ua in uas {
+        ua.ends(node);
+    }
+    // Over UDP the last ones wait for repeats for 32 s.
+    let kinds = ["invite_server", "invite_client", "non_invite_server", "non_invite_client"];
+    let left = || kinds.map(|kind| node.metric(&format!("transactions{{kind=\"{kind}\"}}")));
+    wait_until_within(Duration::from_secs(45), "no transaction is left", || left() == [0; 4]);
+}
+
+/// SIPp does not ping over UDP.
+const PATIENT: &str = "[outbound]\nflow_timer_udp = \"300s\"\n";
+
+#[test]
+fn sipp_calls_sipp_for_a_minute_between_tcp_and_udp() {
+    calls(&Node::start(PATIENT), [("u1", "t1"), ("t1", "u1")], 600, 10);
+}
+
+#[test]
+fn sipp_calls_sipp_within_one_transport() {
+    for modes in [[("t1", "t1"), ("u1", "u1")], [("u1", "u1"), ("tn", "t1")]] {
+        calls(&Node::start(&format!("{PATIENT}[proxy]\nt1 = \"100ms\"\n")), modes, 60, 20);
+    }
 }
