@@ -56,8 +56,8 @@ impl Proxy {
     /// Sends the last response again.
     pub(super) fn send_last(&self, slot: u32, out: &mut Vec<Action>) {
         let context = &self.contexts[slot as usize];
-        if let Some(wire) = context.last.clone() {
-            out.push(send(context, wire, None));
+        if let Some(octets) = context.last.clone() {
+            out.push(send(context, Wire::from(octets), None));
         }
     }
 
@@ -178,7 +178,7 @@ fn keep(context: &mut Context, wire: &Wire) {
         Server::NonInvite(_) => true,
         Server::Ack => false,
     };
-    context.last = (repeats && !context.from.transport.is_reliable()).then(|| wire.clone());
+    context.last = (repeats && !context.from.transport.is_reliable()).then(|| wire.to_bytes());
 }
 
 /// Towards the one who asked.

@@ -71,7 +71,7 @@ impl Proxy {
             client.cancelled(now, timers);
         }
         let client = NonInviteClient::new(now, reliable, timers);
-        branch.cancel = Some(Box::new(Cancel { client, sent: (!reliable).then(|| wire.clone()) }));
+        branch.cancel = Some(Box::new(Cancel { client, sent: (!reliable).then(|| wire.to_bytes()) }));
         out.push(branch.send(wire, None));
     }
 }

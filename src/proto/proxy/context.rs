@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use flowhold_cluster::flow::Flow;
 use smallvec::SmallVec;
 
@@ -12,7 +13,7 @@ use super::target::Target;
 use crate::proto::NextHop;
 use crate::proto::forking::Forking;
 use crate::proto::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
-use crate::sip::{Message, Method, Transport, Wire};
+use crate::sip::{Message, Method, Transport};
 
 /// A request in the proxy's hands. Never equal to that of a later request, unless 2^32 requests lie between them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -48,7 +49,7 @@ pub(super) struct Context {
     /// The request as it came, until nothing is made of it any more.
     pub(super) request: Option<Message>,
     /// The last response, on an unreliable transport.
-    pub(super) last: Option<Wire>,
+    pub(super) last: Option<Bytes>,
     /// How the request leaves, once it does.
     pub(super) onward: Onward,
     /// Until when the location service's answer is waited for.
@@ -103,7 +104,7 @@ pub(super) struct Branch {
     pub(super) transport: Transport,
     pub(super) text: BranchText,
     /// What a retransmission sends: the request, later the ACK. Kept on unreliable transports only.
-    pub(super) sent: Option<Wire>,
+    pub(super) sent: Option<Bytes>,
     /// RFC 3261 §16.6 step 11
     pub(super) timer_c: Option<Instant>,
     /// When the flow has been silent for long enough to try another one, where there is another.
@@ -122,7 +123,7 @@ pub(super) enum Client {
 pub(super) struct Cancel {
     pub(super) client: NonInviteClient,
     /// What a retransmission sends, on unreliable transports.
-    pub(super) sent: Option<Wire>,
+    pub(super) sent: Option<Bytes>,
 }
 
 impl Context {

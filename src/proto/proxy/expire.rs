@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::context::{Answer, Client, Server};
 use super::{Action, Event, Proxy, note};
 use crate::proto::transaction::Fired;
+use crate::sip::Wire;
 
 impl Proxy {
     /// Carries out what is due by `now`.
@@ -93,7 +94,7 @@ impl Proxy {
                 None => return,
                 Some(Fired::Resend) => {
                     let again = cancel.sent.clone();
-                    out.extend(again.map(|wire| branch.send(wire, None)));
+                    out.extend(again.map(|octets| branch.send(Wire::from(octets), None)));
                 }
                 // Nothing hangs on the answer to a CANCEL: what counts is the INVITE's.
                 Some(_) => {}

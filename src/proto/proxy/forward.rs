@@ -162,7 +162,7 @@ impl Proxy {
                 return;
             }
         };
-        let sent = (!reliable).then(|| wire.clone());
+        let sent = (!reliable).then(|| wire.to_bytes());
         self.outstanding.add(target.hop(), transport, id);
         // Without another flow to try nothing is gained by hurrying.
         let silent_at = next.more.then(|| now + self.settings.flow_timeout);

@@ -189,8 +189,8 @@ const KEPT_CONTEXTS: usize = 1024;
 pub struct Proxy {
     settings: Settings,
     keys: Keys,
-    /// Boxed, so that many at a time are not moved when one more comes, and each gives its memory back when it ends.
-    contexts: Slab<Box<Context>>,
+    /// In one piece, which goes back to the system as a whole: thousands of small ones would leave holes.
+    contexts: Slab<Context>,
     generation: u32,
     by_likeness: HashMap<u128, u32, AsItIs>,
     /// RFC 3261 §8.2.2.2: requests that this node answers itself.
@@ -263,8 +263,7 @@ impl Proxy {
         self.generation = self.generation.wrapping_add(1);
         context.generation = self.generation;
         let key = (!matches!(context.server, Server::Ack)).then(|| context.key());
-        let slot = u32::try_from(self.contexts.insert(Box::new(context)))
-            .expect("max_transactions is far below 2^32");
+        let slot = u32::try_from(self.contexts.insert(context)).expect("max_transactions is far below 2^32");
         if let Some(key) = key {
             self.by_likeness.insert(key, slot);
         }

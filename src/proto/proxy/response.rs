@@ -10,7 +10,7 @@ use super::{Action, Event, Proxy, Source, note};
 use crate::proto::Hop;
 use crate::proto::forking::Step;
 use crate::proto::transaction::Received;
-use crate::sip::{Edit, Message, Method, Name};
+use crate::sip::{Edit, Message, Method, Name, Wire};
 
 impl Proxy {
     /// A response came to a request of this worker's proxy; see [`Proxy::worker_of_branch`].
@@ -129,15 +129,15 @@ impl Proxy {
         let Some(request) = &context.request else { return };
         let wire = self.hop_request(request, &context.onward, branch, "ACK", response.first(Name::To));
         let branch = &mut self.contexts[slot as usize].branches[index];
-        branch.sent = (!branch.transport.is_reliable()).then(|| wire.clone());
+        branch.sent = (!branch.transport.is_reliable()).then(|| wire.to_bytes());
         out.push(branch.send(wire, None));
     }
 
     /// Sends what was last sent on a branch again.
     pub(super) fn send_again(&self, slot: u32, index: usize, out: &mut Vec<Action>) {
         let branch = &self.contexts[slot as usize].branches[index];
-        if let Some(wire) = branch.sent.clone() {
-            out.push(branch.send(wire, None));
+        if let Some(octets) = branch.sent.clone() {
+            out.push(branch.send(Wire::from(octets), None));
         }
     }
 
