@@ -83,6 +83,18 @@ impl FlowTable {
         })
     }
 
+    /// Hands over what answers a request: nobody would send that again over a stream, so it finds room in a full mailbox. There
+    /// are as many of them as requests in hand, which have their own limits, and `limits.write_queue` ends a flow whose peer
+    /// does not read them.
+    pub fn answer(&self, message: Deliver) -> Result<(), Undelivered> {
+        let id = message.flow.id;
+        let slots = self.lock(id.worker).ok_or(Undelivered::Gone)?;
+        let slot = slots.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation);
+        let to = slot.and_then(|slot| slot.to.as_ref()).filter(|to| to.connected());
+        to.ok_or(Undelivered::Gone)?.do_send(message);
+        Ok(())
+    }
+
     fn lock(&self, worker: u16) -> Option<MutexGuard<'_, Slots>> {
         let part = self.workers.get(usize::from(worker))?;
         Some(part.lock().unwrap_or_else(PoisonError::into_inner))
@@ -162,6 +174,7 @@ mod tests {
             let outcomes: Vec<_> = (0..100).map(|_| table.deliver(deliver(id))).collect();
             assert_eq!(outcomes[0], Ok(()));
             assert_eq!(outcomes[99], Err(Undelivered::Full));
+            assert_eq!(table.answer(deliver(id)), Ok(()), "nobody would send an answer again");
         });
     }
 

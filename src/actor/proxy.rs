@@ -81,7 +81,9 @@ impl Proxy {
             Hop::Address(next) => return self.forward(Forward { to: next, wire, branch }),
         };
         let status = wire.status();
-        match self.node.flows.deliver(Deliver { flow: to, wire, assign }) {
+        let message = Deliver { flow: to, wire, assign };
+        let flows = &self.node.flows;
+        match if status.is_some() { flows.answer(message) } else { flows.deliver(message) } {
             Ok(()) => {
                 if let Some(status) = status {
                     self.node.metrics.responses.inc(Status(status));

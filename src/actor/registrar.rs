@@ -96,7 +96,7 @@ impl Registrar {
         let assign = assign.map(|assign| (source.flow, assign));
         // The flow may have failed while the location service was asked, and what failed with it did not include
         // this update.
-        if let Err(Undelivered::Gone) = self.node.flows.deliver(Deliver { flow, wire, assign }) {
+        if let Err(Undelivered::Gone) = self.node.flows.answer(Deliver { flow, wire, assign }) {
             self.node.drop_bindings(source.flow, None);
         }
     }

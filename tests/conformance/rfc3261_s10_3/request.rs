@@ -121,3 +121,16 @@ fn s10_3_step_5_the_user_is_compared_with_case() {
     let query = client.register("alice").set("To", "<sip:Alice@example.com>");
     assert_eq!(client.ask(&query).expect_status(200).contacts(), [""; 0]);
 }
+
+#[test]
+fn s10_3_a_burst_of_registers_over_one_connection_is_answered_whole() {
+    let node = Node::start("");
+    let proxy = Client::tcp(&node);
+    let users: Vec<_> = (0..300).map(|number| format!("ua{number}")).collect();
+    let burst: Vec<u8> = users.iter().flat_map(|user| proxy.register_contact(user).to_bytes()).collect();
+    proxy.send(burst);
+    for _ in &users {
+        proxy.receive().expect_status(200);
+    }
+    assert_eq!(node.metric("bindings"), 300);
+}
