@@ -12,15 +12,16 @@ use flowhold_cluster::binding::Aor;
 use flowhold_cluster::flow::Flow;
 use futures_util::FutureExt;
 use tokio::time::Sleep;
-use tracing::{debug, info};
+use tracing::info;
 
+use super::event_log;
 use super::flows::Undelivered;
 use super::message::{Deliver, FlowFailed, Forward, Inbound, NextHopFailed, Unforwarded, WayOut};
 use super::worker::Node;
 use crate::metrics::{BranchFailed, Refused, Status, TransactionKind};
 use crate::proto::Hop;
 use crate::proto::keepalive::Assign;
-use crate::proto::proxy::{Action, BranchId, ContextId, Counts, Event, Proxy as Core};
+use crate::proto::proxy::{About, Action, BranchId, ContextId, Counts, Event, Proxy as Core};
 use crate::sip::Wire;
 
 /// The actor of one worker's proxy.
@@ -68,7 +69,7 @@ impl Proxy {
                     Action::Send { to, wire, assign, branch, .. } => self.send(to, wire, assign, branch),
                     Action::Lookup { context, aor } => self.look_up(context, aor, ctx),
                     Action::FlowDead { flow } => self.flow_dead(flow),
-                    Action::Note { event, flow } => self.note(event, flow),
+                    Action::Note { event, about } => self.note(event, &about),
                 }
             }
             self.batch = batch;
@@ -123,13 +124,13 @@ impl Proxy {
         self.node.drop_bindings(flow, None);
     }
 
-    fn note(&self, event: Event, flow: Flow) {
+    fn note(&self, event: Event, about: &About) {
         match label(event) {
             Label::Refused(reason) => self.node.metrics.refused.inc(reason),
             Label::Failover => _ = self.node.metrics.failovers.inc(),
             Label::BranchFailed(reason) => self.node.metrics.branches_failed.inc(reason),
         }
-        debug!(flow = %flow.id, peer = %flow.remote, ?event, "proxy");
+        event_log::proxy(event, about);
     }
 
     /// Has the gauges follow what the core holds.

@@ -7,8 +7,8 @@ use std::time::Instant;
 use actix::prelude::*;
 use flowhold_cluster::location::{Bindings, UpdateError};
 use futures_util::FutureExt;
-use tracing::info;
 
+use super::event_log;
 use super::flows::Undelivered;
 use super::message::{Deliver, FlowFailed, PeerUnreachable, Register};
 use super::settings::RETRY_AFTER;
@@ -18,7 +18,7 @@ use crate::proto::Source;
 use crate::proto::keepalive::Assign;
 use crate::proto::registrar::{Answer, Plan, Reject, Terms, plan};
 use crate::proto::served::{Arrival, Key, Served};
-use crate::sip::{Message as SipMessage, Name, Wire};
+use crate::sip::{Message as SipMessage, Wire};
 
 /// The actor of one worker's registrar.
 pub struct Registrar {
@@ -82,9 +82,7 @@ impl Registrar {
     fn answer(&mut self, serving: Serving, answer: Answer) {
         let Serving { request, source, key } = serving;
         self.node.metrics.responses.inc(Status(answer.status));
-        if answer.status != 200 {
-            log_refusal(&request, &source, answer.status);
-        }
+        event_log::register(&request, &source, answer.status);
         if let Some(key) = key {
             self.served.answered(Instant::now(), key, answer.wire.to_bytes());
         }
@@ -100,11 +98,6 @@ impl Registrar {
             self.node.drop_bindings(source.flow, None);
         }
     }
-}
-
-fn log_refusal(request: &SipMessage, source: &Source, status: u16) {
-    let aor = String::from_utf8_lossy(request.first(Name::To).unwrap_or_default());
-    info!(flow = %source.flow.id, peer = %source.flow.remote, %aor, status, "REGISTER refused");
 }
 
 /// A tag that nobody can guess (RFC 3261 §19.3).

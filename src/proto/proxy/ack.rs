@@ -7,7 +7,7 @@ use super::context::Server;
 use super::keys::{Kind, tag};
 use super::request::Incoming;
 use super::validation::Decision;
-use super::{Action, Event, Proxy, note};
+use super::{About, Action, Event, Proxy, note};
 use crate::proto::transaction::Acked;
 use crate::sip::Name;
 
@@ -31,10 +31,10 @@ impl Proxy {
             return;
         }
         if let Err(fault) = incoming.request.validate() {
-            return note(out, Event::Malformed(fault), incoming.from);
+            return note(out, Event::Malformed(fault), About::message(&incoming.request, incoming.from));
         }
         if self.contexts.len() >= self.settings.max_transactions {
-            return note(out, Event::Overload, incoming.from);
+            return note(out, Event::Overload, About::message(&incoming.request, incoming.from));
         }
         // RFC 3261 §17: an ACK is never answered.
         match self.settings.decide(&incoming.request, incoming.from) {
@@ -43,9 +43,13 @@ impl Proxy {
                 self.go_on(now, slot, to, onward, out);
                 self.settle(slot);
             }
-            Ok(Decision::Here) => note(out, Event::StrayAck, incoming.from),
-            Err(refusal) if refusal.event == Event::NotOurs => note(out, Event::StrayAck, incoming.from),
-            Err(refusal) => note(out, refusal.event, incoming.from),
+            Ok(Decision::Here) => {
+                note(out, Event::StrayAck, About::message(&incoming.request, incoming.from));
+            }
+            Err(refusal) if refusal.event == Event::NotOurs => {
+                note(out, Event::StrayAck, About::message(&incoming.request, incoming.from));
+            }
+            Err(refusal) => note(out, refusal.event, About::message(&incoming.request, incoming.from)),
         }
     }
 }

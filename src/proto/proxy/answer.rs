@@ -6,7 +6,7 @@ use super::context::{Context, Server};
 use super::keys::{Likeness, tag};
 use super::request::Incoming;
 use super::validation::Refusal;
-use super::{Action, Event, Proxy, Source, note};
+use super::{About, Action, Event, Proxy, Source, note};
 use crate::proto::Hop;
 use crate::proto::keepalive::Assign;
 use crate::sip::{Message, Name, Response, Wire};
@@ -84,7 +84,7 @@ impl Proxy {
 
     /// Sends a final response of ours and notes why.
     pub(super) fn refuse(&mut self, now: Instant, slot: u32, refusal: &Refusal, out: &mut Vec<Action>) {
-        note(out, refusal.event, self.contexts[slot as usize].from);
+        note(out, refusal.event, About::request(&self.contexts[slot as usize]));
         match &refusal.field {
             Some((name, value)) => {
                 self.answer(now, slot, refusal.status, refusal.reason, &[(name.as_str(), value)], out);
@@ -96,7 +96,7 @@ impl Proxy {
     /// RFC 3261 §8.2.7: answers without keeping anything; a retransmission is answered in the same way, To tag included.
     pub(super) fn refuse_without_state(&self, incoming: &Incoming, refusal: &Refusal, out: &mut Vec<Action>) {
         let Incoming { request, from, reply_to, likeness, .. } = incoming;
-        note(out, refusal.event, *from);
+        note(out, refusal.event, About::message(request, *from));
         let field = refusal.field.as_ref().map(|(name, value)| (name.as_str(), &value[..]));
         let wire = self.made(request, *from, *likeness, refusal.status, refusal.reason, field.as_slice());
         out.push(Action::Send {
@@ -132,7 +132,7 @@ impl Proxy {
 
     /// RFC 3261 §21.4.6: this node itself does nothing of the kind.
     pub(super) fn not_allowed(&mut self, now: Instant, slot: u32, out: &mut Vec<Action>) {
-        note(out, Event::NotServed, self.contexts[slot as usize].from);
+        note(out, Event::NotServed, About::request(&self.contexts[slot as usize]));
         self.answer(now, slot, 405, "Method Not Allowed", &[ALLOW], out);
     }
 

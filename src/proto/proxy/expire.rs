@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::context::{Answer, Client, Server};
-use super::{Action, Event, Proxy, note};
+use super::{About, Action, Event, Proxy, note};
 use crate::proto::transaction::Fired;
 use crate::sip::Wire;
 
@@ -35,7 +35,7 @@ impl Proxy {
                 None => return,
                 Some(Fired::Resend) => self.send_last(slot, out),
                 Some(Fired::Trying) => self.reassure(slot, out),
-                Some(Fired::TimedOut) => note(out, Event::NoAck, context.from),
+                Some(Fired::TimedOut) => note(out, Event::NoAck, About::request(context)),
                 Some(Fired::Ended) => {}
             }
         }
@@ -55,9 +55,9 @@ impl Proxy {
             // RFC 4320 §4.2: by now the sender has given up.
             Server::NonInvite(server) => {
                 server.give_up(now, &self.settings.timers);
-                note(out, Event::Unavailable, context.from);
+                note(out, Event::Unavailable, About::request(context));
             }
-            Server::Ack => note(out, Event::Unavailable, context.from),
+            Server::Ack => note(out, Event::Unavailable, About::request(context)),
         }
     }
 
@@ -111,10 +111,10 @@ impl Proxy {
         // Whoever was rung for that long is not rung again over another flow.
         context.forking.exhaust(index);
         // RFC 3261 §16.8: with a provisional response the branch is cancelled, without one it counts as timed out.
-        let peer = branch.target.flow().unwrap_or(context.from);
         match &branch.client {
             Client::Invite(client) if client.is_proceeding() => {
-                note(out, Event::TimerC, peer);
+                let about = About::target(context, &context.branches[index].target);
+                note(out, Event::TimerC, about);
                 self.cancel_branch(now, slot, index, out);
             }
             _ => {
@@ -152,7 +152,7 @@ impl Proxy {
             // RFC 4320 §4.2: by now the sender has given up.
             context.forking.close();
         }
-        note(out, event, context.branches[index].target.flow().unwrap_or(context.from));
+        note(out, event, About::target(context, &context.branches[index].target));
         self.branch_ended(now, slot, index, 408, Answer::Ours("Request Timeout"), out);
     }
 }

@@ -10,7 +10,7 @@ use super::context::{Answer, Branch, Client, Server};
 use super::instances::instances;
 use super::target::Target;
 use super::validation::Refusal;
-use super::{Action, BranchId, ContextId, Event, Proxy, note};
+use super::{About, Action, BranchId, ContextId, Event, Proxy, note};
 use crate::proto::NextHop;
 use crate::proto::forking::{Forking, Try};
 use crate::proto::transaction::{InviteClient, NonInviteClient};
@@ -104,7 +104,7 @@ impl Proxy {
     pub(super) fn try_next(&mut self, now: Instant, slot: u32, out: &mut Vec<Action>) {
         while let Some(next) = self.contexts[slot as usize].forking.next() {
             if next.again {
-                note(out, Event::Failover, next.target.flow().unwrap_or(self.contexts[slot as usize].from));
+                note(out, Event::Failover, About::target(&self.contexts[slot as usize], &next.target));
             }
             self.forward(now, slot, next, out);
             // RFC 3261 §13.2.2.4: an ACK is for the one UA that sent the 2xx.
@@ -214,7 +214,7 @@ impl Proxy {
             return;
         }
         branch.fail();
-        note(out, event, branch.target.flow().unwrap_or(context.from));
+        note(out, event, About::target(context, &context.branches[index].target));
         let step = context.forking.failed(index, status, Answer::Ours(reason));
         self.after_branch(now, slot, index, step, out);
         self.settle(slot);

@@ -22,6 +22,7 @@
 //! | timers, and flows that fail | `expire.rs` |
 //! | a request in hand and how all of it is found again | `context.rs`, `keys.rs`, `outstanding.rs`, `deadlines.rs` |
 
+mod about;
 mod ack;
 mod answer;
 mod breadth;
@@ -52,6 +53,7 @@ use flowhold_cluster::binding::Aor;
 use flowhold_cluster::flow::Flow;
 use slab::Slab;
 
+pub use about::About;
 pub use context::{BranchId, ContextId};
 pub use settings::{Matcher, Route, SentBy, Settings};
 
@@ -98,8 +100,8 @@ pub enum Action {
     Note {
         /// What happened.
         event: Event,
-        /// The flow of the peer that it is about; where that is a next hop, the flow that the request came over.
-        flow: Flow,
+        /// What it is about.
+        about: About,
     },
 }
 
@@ -327,6 +329,6 @@ impl Proxy {
     }
 }
 
-fn note(out: &mut Vec<Action>, event: Event, from: Source) {
-    out.push(Action::Note { event, flow: from.flow });
+fn note(out: &mut Vec<Action>, event: Event, about: About) {
+    out.push(Action::Note { event, about });
 }

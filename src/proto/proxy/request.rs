@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::context::{Context, Onward, Server};
 use super::keys::{Kind, Likeness};
 use super::validation::{Decision, Refusal, To};
-use super::{Action, Event, Proxy, Source, note};
+use super::{About, Action, Event, Proxy, Source, note};
 use crate::proto::forking::Forking;
 use crate::proto::transaction::{InviteServer, NonInviteServer};
 use crate::sip::{Message, Method, Name};
@@ -26,7 +26,9 @@ pub(super) struct Incoming {
 impl Proxy {
     /// A request came: any, but a REGISTER only where the registrar is another node.
     pub fn request(&mut self, now: Instant, request: Message, from: Source, out: &mut Vec<Action>) {
-        let Ok(via) = request.top_via() else { return note(out, Event::Unanswerable, from) };
+        let Ok(via) = request.top_via() else {
+            return note(out, Event::Unanswerable, About::message(&request, from));
+        };
         let likeness = self.keys.likeness(&request, &via);
         let reply_to = from.reply_to(&via);
         let old_peer = via.unique_branch().is_none();

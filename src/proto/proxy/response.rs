@@ -6,7 +6,7 @@ use super::context::{Answer, Client};
 use super::keys::tag;
 use super::target::Target;
 use super::validation::Refusal;
-use super::{Action, Event, Proxy, Source, note};
+use super::{About, Action, Event, Proxy, Source, note};
 use crate::proto::Hop;
 use crate::proto::forking::Step;
 use crate::proto::transaction::Received;
@@ -16,23 +16,23 @@ impl Proxy {
     /// A response came to a request of this worker's proxy; see [`Proxy::worker_of_branch`].
     pub fn response(&mut self, now: Instant, response: Message, from: Source, out: &mut Vec<Action>) {
         if let Err(fault) = response.validate() {
-            return note(out, Event::Malformed(fault), from);
+            return note(out, Event::Malformed(fault), About::message(&response, from));
         }
         // RFC 3261 §18.1.2: the topmost Via is ours, or the response is none of our business.
         let branch = response.top_via().ok().and_then(|via| via.branch());
         let Some(id) = branch.and_then(|branch| self.keys.read_branch(branch)) else {
-            return note(out, Event::StrayResponse, from);
+            return note(out, Event::StrayResponse, About::message(&response, from));
         };
         let index = usize::from(id.index);
         let slot = self.slot_of(id.context);
         let context = slot.map(|slot| (slot, &mut self.contexts[slot as usize]));
         // RFC 6026 §7.3: without a transaction it is not forwarded; RFC 4320 §4.2 says the same of other methods.
         let Some((slot, context)) = context.filter(|(_, context)| index < context.branches.len()) else {
-            return note(out, Event::LateResponse, from);
+            return note(out, Event::LateResponse, About::message(&response, from));
         };
         let branch = &mut context.branches[index];
         if !branch.target.hop().is_source(branch.transport, from) {
-            return note(out, Event::ResponseOnOtherFlow, from);
+            return note(out, Event::ResponseOnOtherFlow, About::message(&response, from));
         }
         let (method, status) = (response.method(), response.status().unwrap_or_default());
         let timers = &self.settings.timers;
@@ -40,13 +40,13 @@ impl Proxy {
             // RFC 3261 §16.7 step 3: the answer to a CANCEL of ours was meant for us alone.
             match &mut branch.cancel {
                 Some(cancel) => _ = cancel.client.response(now, status, timers),
-                None => note(out, Event::LateResponse, from),
+                None => note(out, Event::LateResponse, About::message(&response, from)),
             }
             return self.settle(slot);
         }
         // RFC 3261 §17.1.3: the method is that of the request. §16.7 step 3: what has no further Via goes no further.
         if method != context.method || response.values(Name::Via).nth(1).is_none() {
-            return note(out, Event::StrayResponse, from);
+            return note(out, Event::StrayResponse, About::message(&response, from));
         }
         let was_pending = branch.is_pending();
         let received = match &mut branch.client {

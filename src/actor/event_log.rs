@@ -1,0 +1,64 @@
+//! One line per event, with all that a person needs to follow it: Call-ID, To, flow, peer, instance-id and reg-id.
+
+use std::fmt;
+
+use flowhold_cluster::binding::BindingKey;
+use tracing::field::display;
+use tracing::{debug, info};
+
+use crate::proto::Source;
+use crate::proto::proxy::{About, Event};
+use crate::sip::{Message, Name};
+
+/// Octets off the wire, as text for a log.
+pub struct Text<'a>(pub &'a [u8]);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Control characters would let a peer write lines of its own into the log.
+        self.0.escape_ascii().fmt(f)
+    }
+}
+
+/// Logs how a REGISTER was answered: each refusal, and by choice (`debug`) each success, of which a large node has
+/// thousands a second.
+pub fn register(request: &Message, source: &Source, status: u16) {
+    let field = |name| Text(request.first(name).unwrap_or_default());
+    let (call_id, to, contact) = (field(Name::CallId), field(Name::To), field(Name::Contact));
+    let (flow, peer) = (source.flow.id, source.flow.remote);
+    if status == 200 {
+        debug!(status, %call_id, %to, %contact, %flow, %peer, "REGISTER");
+    } else {
+        info!(status, %call_id, %to, %contact, %flow, %peer, "REGISTER refused");
+    }
+}
+
+/// Logs what a proxy noted.
+pub fn proxy(event: Event, about: &About) {
+    let key = about.binding.as_deref().map(|binding| &binding.key);
+    let (instance_id, reg_id) = match key {
+        Some(BindingKey::Instance { instance_id, reg_id }) => {
+            (Some(display(Text(instance_id))), Some(*reg_id))
+        }
+        Some(BindingKey::Contact { .. }) | None => (None, None),
+    };
+    let (call_id, to) = (Text(&about.call_id), Text(&about.to));
+    let (flow, peer) = (about.flow.id, about.flow.remote);
+    // Of everything else there may be one line per request, which is for who looks for a fault.
+    if event == Event::Failover {
+        info!(%call_id, %to, instance_id, reg_id, %flow, %peer, "failover");
+    } else {
+        debug!(?event, %call_id, %to, instance_id, reg_id, %flow, %peer, "request");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_writes_no_line_of_its_own() {
+        assert_eq!(Text(b"a\r\nINFO forged\x1b[2J").to_string(), r"a\r\nINFO forged\x1b[2J");
+        assert_eq!(Text(b"<sip:alice@example.com>;tag=1").to_string(), "<sip:alice@example.com>;tag=1");
+    }
+}
