@@ -90,13 +90,9 @@ impl Settings {
             None => self.route(uri).or_else(|| self.at_end_of_route(uri)),
         };
         if let Some(next_hop) = next_hop {
-            // A token of the sender's own flow and a To tag: a dialog that went through here.
-            let in_dialog = routed.way == Way::Outgoing && tag(request, Name::To).is_some();
-            return Ok(Some(if in_dialog {
-                To::Target(Target::NextHop(next_hop))
-            } else {
-                To::IfRegistered(self.sender(request)?, next_hop)
-            }));
+            // Also within what looks like a dialog: anybody gets a token of their own flow by calling an AOR here, and
+            // anybody can write a To tag.
+            return Ok(Some(To::IfRegistered(self.sender(request)?, next_hop)));
         }
         if routed.next.is_some() || !self.means_us(uri) {
             return Err(not_ours());

@@ -90,21 +90,34 @@ fn s16_5_a_location_service_that_is_away_cannot_vouch() {
     assert_eq!(only(scenario.request(&by_bob("sip:+4930123@example.com"), bob())).status(), 503);
 }
 
-#[test]
-fn s5_3_2_in_a_dialog_an_outgoing_token_leads_to_a_next_hop_and_to_no_other() {
-    let token = settings().edge().value(Some(alice()), b"192.0.2.1:5060", Transport::Tcp, Form::RecordRoute);
+/// A request in a dialog along the token of the flow that it comes over, as who From says.
+fn in_dialog(method: &str, uri: &str, from: &str, over: Source, more: &str) -> String {
+    let token = settings().edge().value(Some(over), b"192.0.2.1:5060", Transport::Tcp, Form::RecordRoute);
     let token = String::from_utf8(token).unwrap();
-    let bye = |uri: &str, more: &str| {
-        with_field(&request_to(uri, "BYE", "TCP", "z9hG4bKa"), &format!("Route: {token}{more}"))
-            .replace("To: <sip:bob@example.com>", "To: <sip:bob@example.com>;tag=b")
-    };
-    assert_eq!(sent(&bye("sip:+4930123@10.0.0.7", ""), alice()).0.hop, Hop::Address(gateway()));
-    let along_route = sent(&bye("sip:x@10.9.9.9", ", <sip:10.0.0.7;lr>"), alice()).0;
+    with_field(&request_to(uri, method, "TCP", "z9hG4bKa"), &format!("Route: {token}{more}"))
+        .replace("To: <sip:bob@example.com>", "To: <sip:bob@example.com>;tag=b")
+        .replace("\"Alice\" <sip:alice@", &format!("<sip:{from}@"))
+}
+
+#[test]
+fn s5_3_2_in_a_dialog_of_a_ua_that_is_registered_its_token_leads_to_a_next_hop_and_to_no_other() {
+    let bye = |uri: &str, more: &str| in_dialog("BYE", uri, "bob", bob(), more);
+    assert_eq!(sent(&bye("sip:+4930123@10.0.0.7", ""), bob()).0.hop, Hop::Address(gateway()));
+    let along_route = sent(&bye("sip:x@10.9.9.9", ", <sip:10.0.0.7;lr>"), bob()).0;
     assert_eq!(along_route.hop, Hop::Address(gateway()));
     assert_eq!(along_route.values(crate::sip::Name::Route), ["<sip:10.0.0.7;lr>"]);
-    assert_eq!(sent(&bye("sip:x@10.9.9.9", ""), alice()).0.status(), 403);
-    let outside = bye("sip:+4930123@10.0.0.7", "").replace(";tag=b", "").replace("BYE", "INVITE");
-    let mut scenario = with_routes();
-    let sent = scenario.request(&outside, alice());
-    assert_eq!(statuses(&sent), [100, 403], "a token of one's own flow is no registration");
+    assert_eq!(sent(&bye("sip:x@10.9.9.9", ""), bob()).0.status(), 403);
+}
+
+#[test]
+fn a_strangers_token_and_to_tag_open_no_way_to_a_gateway() {
+    // Whoever calls an AOR here is given a token of their own flow.
+    for (method, from) in [("INVITE", "alice"), ("INVITE", "bob"), ("BYE", "alice"), ("MESSAGE", "bob")] {
+        for uri in ["sip:+4930123@example.com", "sip:+4930123@10.0.0.7", "tel:+49-30-123"] {
+            let mut scenario = with_routes();
+            let sent = scenario.request(&in_dialog(method, uri, from, alice(), ""), alice());
+            assert!(sent.iter().all(|sent| sent.hop == Hop::Flow(alice().flow)), "{method} {uri} as {from}");
+            assert_eq!(statuses(&sent).last(), Some(&403), "{method} {uri} as {from}");
+        }
+    }
 }
