@@ -73,26 +73,35 @@ impl FlowTable {
 
     /// Hands a message to its flow, on whichever worker it lives.
     pub fn deliver(&self, message: Deliver) -> Result<(), Undelivered> {
-        let id = message.flow.id;
-        let slots = self.lock(id.worker).ok_or(Undelivered::Gone)?;
-        let slot = slots.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation);
-        let to = slot.and_then(|slot| slot.to.as_ref()).ok_or(Undelivered::Gone)?;
-        to.try_send(message).map_err(|error| match error {
-            SendError::Full(_) => Undelivered::Full,
-            SendError::Closed(_) => Undelivered::Gone,
+        self.reach(message.flow.id, |to| {
+            to.try_send(message).map_err(|error| match error {
+                SendError::Full(_) => Undelivered::Full,
+                SendError::Closed(_) => Undelivered::Gone,
+            })
         })
     }
 
-    /// Hands over what answers a request: nobody would send that again over a stream, so it finds room in a full mailbox. There
-    /// are as many of them as requests in hand, which have their own limits, and `limits.write_queue` ends a flow whose peer
-    /// does not read them.
+    /// Hands over what answers a request: nobody would send that again over a stream, so it finds room in a full
+    /// mailbox. There are as many of them as requests in hand, which have their own limits, and `limits.write_queue`
+    /// ends a flow whose peer does not read them.
     pub fn answer(&self, message: Deliver) -> Result<(), Undelivered> {
-        let id = message.flow.id;
+        self.reach(message.flow.id, |to| {
+            if !to.connected() {
+                return Err(Undelivered::Gone);
+            }
+            to.do_send(message);
+            Ok(())
+        })
+    }
+
+    fn reach(
+        &self,
+        id: FlowId,
+        hand_over: impl FnOnce(&Recipient<Deliver>) -> Result<(), Undelivered>,
+    ) -> Result<(), Undelivered> {
         let slots = self.lock(id.worker).ok_or(Undelivered::Gone)?;
         let slot = slots.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation);
-        let to = slot.and_then(|slot| slot.to.as_ref()).filter(|to| to.connected());
-        to.ok_or(Undelivered::Gone)?.do_send(message);
-        Ok(())
+        hand_over(slot.and_then(|slot| slot.to.as_ref()).ok_or(Undelivered::Gone)?)
     }
 
     fn lock(&self, worker: u16) -> Option<MutexGuard<'_, Slots>> {

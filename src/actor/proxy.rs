@@ -84,7 +84,8 @@ impl Proxy {
         let status = wire.status();
         let message = Deliver { flow: to, wire, assign };
         let flows = &self.node.flows;
-        match if status.is_some() { flows.answer(message) } else { flows.deliver(message) } {
+        let handed_over = if status.is_some() { flows.answer(message) } else { flows.deliver(message) };
+        match handed_over {
             Ok(()) => {
                 if let Some(status) = status {
                     self.node.metrics.responses.inc(Status(status));
