@@ -69,6 +69,7 @@ impl Proxy {
                     Action::Send { to, wire, assign, branch, .. } => self.send(to, wire, assign, branch),
                     Action::Lookup { context, aor } => self.look_up(context, aor, ctx),
                     Action::FlowDead { flow } => self.flow_dead(flow),
+                    Action::BindingDead { aor, binding } => self.node.drop_binding(aor, binding),
                     Action::Note { event, about } => self.note(event, &about),
                 }
             }

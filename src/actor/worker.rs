@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use actix::Recipient;
-use flowhold_cluster::binding::Timestamp;
+use flowhold_cluster::binding::{Aor, Binding, Timestamp};
 use flowhold_cluster::flow::{Flow, NodeRun};
-use flowhold_cluster::location::Location;
+use flowhold_cluster::location::{Change, Changes, Known, Location, Update, UpdateError};
 use futures_util::FutureExt;
 use tracing::{debug, info, warn};
 
@@ -68,6 +68,40 @@ impl Node {
                 }
             }
         };
+        let mut removal = Box::pin(removal);
+        // A store in memory has done it by now.
+        if (&mut removal).now_or_never().is_none() {
+            actix_rt::spawn(removal);
+        }
+    }
+}
+
+impl Node {
+    /// Has the location service forget one binding that leads nowhere, unless its UA has renewed it meanwhile.
+    pub fn drop_binding(self: &Arc<Self>, aor: Aor, dead: Arc<Binding>) {
+        let node = Arc::clone(self);
+        let removal = async move {
+            let now = node.clock.now();
+            let Known::Yes(bindings) = node.location.lookup(&aor, now).await? else { return Ok(()) };
+            if !bindings.iter().any(|binding| **binding == *dead) {
+                return Ok(());
+            }
+            // As if its UA had removed it with its next REGISTER: one that comes meanwhile wins by its own CSeq.
+            let update = Update {
+                aor,
+                call_id: dead.call_id.clone(),
+                cseq: dead.cseq.saturating_add(1),
+                changes: Changes::Each(vec![Change::Remove(dead.key.clone())]),
+                max_bindings: node.config.registrar.max_bindings,
+                now,
+            };
+            node.location.update(update).await.map(|_| ())
+        };
+        let removal = removal.map(|outcome: Result<(), UpdateError>| {
+            if let Err(error) = outcome {
+                debug!(%error, "a binding that leads nowhere stays until it expires");
+            }
+        });
         let mut removal = Box::pin(removal);
         // A store in memory has done it by now.
         if (&mut removal).now_or_never().is_none() {

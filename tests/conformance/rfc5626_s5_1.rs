@@ -194,5 +194,8 @@ fn s7_a_430_of_an_edge_proxy_takes_a_request_to_the_other_edge_proxy() {
         drop(newer);
         wait_until("its end is seen", || second.flows_closed("peer_closed") == 1);
         caller.reaches("alice", &older);
+        // The binding that led to the first 430 is gone, so the next request does not try it.
+        assert_eq!(caller.bindings("alice").len(), 1);
+        caller.reaches("alice", &older);
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use flowhold_cluster::binding::Aor;
 use flowhold_cluster::flow::Flow;
 use smallvec::SmallVec;
 
@@ -56,6 +57,8 @@ pub(super) struct Context {
     pub(super) awaits: Option<Instant>,
     /// RFC 5626 §7: this node looked up the targets itself, so that nobody upstream knows of their flows.
     pub(super) authoritative: bool,
+    /// The AOR whose bindings are the targets.
+    pub(super) aor: Option<Aor>,
     /// RFC 3261 §8.2.2.2: kept for a request that this node answers itself.
     pub(super) merge: Option<u64>,
     pub(super) forking: Forking<Target, Answer>,

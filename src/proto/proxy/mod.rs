@@ -47,9 +47,10 @@ mod validation;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
-use flowhold_cluster::binding::Aor;
+use flowhold_cluster::binding::{Aor, Binding};
 use flowhold_cluster::flow::Flow;
 use slab::Slab;
 
@@ -95,6 +96,13 @@ pub enum Action {
     FlowDead {
         /// The flow.
         flow: Flow,
+    },
+    /// Tell the location service that this binding leads nowhere, if it is still as it was.
+    BindingDead {
+        /// Whose binding.
+        aor: Aor,
+        /// The binding.
+        binding: Arc<Binding>,
     },
     /// Something to count and perhaps to log.
     Note {

@@ -77,7 +77,10 @@ impl Proxy {
         context.onward = onward;
         let aor = match to {
             To::Target(target) => return self.forward_to(now, slot, target, out),
-            To::Aor(aor) => aor,
+            To::Aor(aor) => {
+                context.aor = Some(aor.clone());
+                aor
+            }
             To::IfRegistered(aor, next) => {
                 context.onward.vouched_to = Some(next);
                 aor
@@ -112,6 +115,7 @@ impl Proxy {
             onward: Onward::default(),
             awaits: None,
             authoritative: false,
+            aor: None,
             merge: None,
             forking: Forking::default(),
             branches: SmallVec::new(),

@@ -1,5 +1,6 @@
 //! A response comes in: RFC 3261 §16.7, §17.1.3, RFC 6026 §7.3.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::context::{Answer, Client};
@@ -156,6 +157,9 @@ impl Proxy {
         if !matches!(status, 408 | 430 | 482) {
             self.report_dead_flows(slot, index, out);
         }
+        if status == 430 {
+            self.report_dead_binding(slot, index, out);
+        }
         self.after_branch(now, slot, index, step, out);
     }
 
@@ -191,11 +195,22 @@ impl Proxy {
         self.try_next(now, slot, out);
     }
 
+    /// RFC 5626 §7, §11.5: a 430 of an edge proxy says that the flow beyond it is gone. The flow to the edge proxy is not, and
+    /// serves other UAs. One that came over a UA's own flow says nothing of that flow: it brought the 430.
+    fn report_dead_binding(&self, slot: u32, index: usize, out: &mut Vec<Action>) {
+        let context = &self.contexts[slot as usize];
+        if let (Target::Binding(binding), Some(aor)) = (&context.branches[index].target, &context.aor)
+            && !binding.direct
+        {
+            out.push(Action::BindingDead { aor: aor.clone(), binding: Arc::clone(binding) });
+        }
+    }
+
     /// The UA has answered on one flow. Another flow to it that it was silent on for `flow_timeout` is dead.
     ///
     /// RFC 5626 §7: bindings go when it is known that their flow delivers nothing any more. Silence alone does not tell: the UA
     /// may be slow, or not know what to answer, and without its bindings nobody would reach it before it registers again. But
-    /// here it is reached over the other flow. A 430 does not tell either: it came over the flow, from a proxy beyond it.
+    /// here it is reached over the other flow.
     fn report_dead_flows(&mut self, slot: u32, index: usize, out: &mut Vec<Action>) {
         let context = &mut self.contexts[slot as usize];
         let alive = context.branches[index].target.hop();

@@ -430,3 +430,22 @@ fn s16_7_step_5_after_a_6xx_a_silent_flow_of_another_ua_is_still_waited_for() {
         }
     }
 }
+
+#[test]
+fn s11_5_a_430_of_an_edge_proxy_ends_the_binding_that_led_there_and_no_other() {
+    for direct in [false, true] {
+        let flows = flows(2, Transport::Tcp);
+        let bindings: Vec<Binding> =
+            bindings(&flows).into_iter().map(|binding| Binding { direct, ..binding }).collect();
+        let mut scenario = Scenario::with(settings(), &bindings);
+        let first = only(scenario.request(&request("MESSAGE", "TCP", "z9hG4bKa"), alice()));
+        let second = only(scenario.message(first.answer(430), flows[0]));
+        assert!(second.is_to(flows[1]));
+        // What came over the UA's own flow shows that it is alive.
+        let dead = if direct { vec![] } else { vec![bindings[0].key.clone()] };
+        assert_eq!(scenario.dead_bindings, dead, "direct: {direct}");
+        assert_eq!(only(scenario.message(second.answer(200), flows[1])).status(), 200);
+        assert_eq!(scenario.dead_bindings, dead);
+        assert!(scenario.dead.is_empty(), "the flow to the edge proxy serves others");
+    }
+}

@@ -174,6 +174,8 @@ pub(super) struct Scenario {
     pub(super) events: Vec<Event>,
     /// What [`Action::FlowDead`] named.
     pub(super) dead: Vec<Flow>,
+    /// What [`Action::BindingDead`] named.
+    pub(super) dead_bindings: Vec<BindingKey>,
 }
 
 impl Scenario {
@@ -199,6 +201,7 @@ impl Scenario {
             held: Vec::new(),
             events: Vec::new(),
             dead: Vec::new(),
+            dead_bindings: Vec::new(),
         }
     }
 
@@ -298,6 +301,7 @@ impl Scenario {
                         self.proxy.found(self.now, context, known, &mut actions);
                     }
                     Action::FlowDead { flow } => self.dead.push(flow),
+                    Action::BindingDead { binding, .. } => self.dead_bindings.push(binding.key.clone()),
                     Action::Note { event, .. } => self.events.push(event),
                 }
             }
