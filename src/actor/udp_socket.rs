@@ -93,7 +93,7 @@ impl UdpSocket {
                 match self.socket.try_recv_from(buffer) {
                     Ok((length, remote)) => self.receive(&buffer[..length], remote),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                    // An ICMP error of some peer, which `poll_unreachable` finds out about.
+                    // An ICMP error of some peer, whose address the error queue tells (`icmp::unreachable`).
                     Err(error) => debug!(%error, "receiving failed"),
                 }
                 reads += 1;

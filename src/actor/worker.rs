@@ -68,15 +68,9 @@ impl Node {
                 }
             }
         };
-        let mut removal = Box::pin(removal);
-        // A store in memory has done it by now.
-        if (&mut removal).now_or_never().is_none() {
-            actix_rt::spawn(removal);
-        }
+        finish(removal);
     }
-}
 
-impl Node {
     /// Has the location service forget one binding that leads nowhere, unless its UA has renewed it meanwhile.
     pub fn drop_binding(self: &Arc<Self>, aor: Aor, dead: Arc<Binding>) {
         let node = Arc::clone(self);
@@ -102,11 +96,15 @@ impl Node {
                 debug!(%error, "a binding that leads nowhere stays until it expires");
             }
         });
-        let mut removal = Box::pin(removal);
-        // A store in memory has done it by now.
-        if (&mut removal).now_or_never().is_none() {
-            actix_rt::spawn(removal);
-        }
+        finish(removal);
+    }
+}
+
+/// Runs it as far as it goes at once, which with a store in memory is to its end, and the rest beside everything else.
+fn finish(removal: impl Future<Output = ()> + 'static) {
+    let mut removal = Box::pin(removal);
+    if (&mut removal).now_or_never().is_none() {
+        actix_rt::spawn(removal);
     }
 }
 
@@ -119,8 +117,10 @@ pub struct Peers {
     pub proxies: Vec<Recipient<Inbound>>,
     /// Who ends the bindings of a UDP peer that cannot be reached.
     pub unreachable: Recipient<PeerUnreachable>,
-    /// Whoever has to know when a flow of this worker fails.
-    pub flow_watchers: Vec<Recipient<FlowFailed>>,
+    /// Who ends the bindings of a flow of this worker that failed.
+    pub bindings_of: Recipient<FlowFailed>,
+    /// Who ends the branches on it: the proxies of all workers.
+    pub branches_on: Vec<Recipient<FlowFailed>>,
 }
 
 /// One worker: a thread with its own listeners, flows, registrar and proxy.
@@ -192,7 +192,8 @@ impl Worker {
 
     /// Tells everyone who has to know that a flow failed.
     pub fn flow_failed(&self, flow: Flow) {
-        for watcher in self.peers.flow_watchers.iter().chain(self.dialer.get()) {
+        let Peers { bindings_of, branches_on, .. } = &self.peers;
+        for watcher in std::iter::once(bindings_of).chain(branches_on).chain(self.dialer.get()) {
             // Not `try_send`: a full mailbox must not keep a dead flow's bindings alive. What can queue up is
             // bounded all the same, because a flow fails once.
             watcher.do_send(FlowFailed(flow));
@@ -203,8 +204,8 @@ impl Worker {
     /// is noticed with the next datagram that is lost.
     pub fn peer_unreachable(&self, flow: Flow) {
         let _ = self.peers.unreachable.try_send(PeerUnreachable(flow));
-        for watcher in &self.peers.flow_watchers {
-            let _ = watcher.try_send(FlowFailed(flow));
+        for proxy in &self.peers.branches_on {
+            let _ = proxy.try_send(FlowFailed(flow));
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::accept::accept;
 use super::dialer::Dialer;
 use super::key_ring;
-use super::message::{FlowFailed, Inbound, Register, WayOut};
+use super::message::{FlowFailed, Inbound, WayOut};
 use super::node::{Listeners, StartError};
 use super::proxy::Proxy;
 use super::registrar::Registrar;
@@ -38,17 +38,19 @@ pub(super) async fn start(
         let core = Core::new(settings::proxy(node, Arc::clone(&tokens), index, &udp, &tcp), rand::random());
         proxies.push(Proxy::start_on(&arbiter.handle(), core, Arc::clone(node)));
     }
-    let watching_proxies: Vec<Recipient<FlowFailed>> =
+    let branches_on: Vec<Recipient<FlowFailed>> =
         proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
     let inbound: Vec<Recipient<Inbound>> = proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
 
     let mut doors = doors(listeners, arbiters.len());
     for (((index, arbiter), registrar), proxy) in (0..).zip(arbiters).zip(registrars).zip(proxies) {
-        let mut flow_watchers = vec![registrar.clone().recipient()];
-        flow_watchers.extend(watching_proxies.iter().cloned());
-        let unreachable = registrar.clone().recipient();
-        let registrar: Recipient<Register> = registrar.recipient();
-        let peers = Peers { registrar, unreachable, proxies: inbound.clone(), flow_watchers };
+        let peers = Peers {
+            proxies: inbound.clone(),
+            branches_on: branches_on.clone(),
+            bindings_of: registrar.clone().recipient(),
+            unreachable: registrar.clone().recipient(),
+            registrar: registrar.recipient(),
+        };
         let node = Arc::clone(node);
         let doors = doors.pop().expect("there are as many as arbiters");
         let (opened, open) = tokio::sync::oneshot::channel();
