@@ -32,7 +32,7 @@ pub(super) async fn start(
     let tcp: Vec<SocketAddr> = listeners.tcp.iter().map(|listener| listener.local).collect();
     let mut registrars = Vec::new();
     let mut proxies = Vec::new();
-    let tokens = Arc::new(key_ring::of_node(&node.config.tokens));
+    let tokens = Arc::new(key_ring::of_node(&node.config));
     for (index, arbiter) in (0..).zip(arbiters) {
         registrars.push(Registrar::start_on(&arbiter.handle(), Arc::clone(node)));
         let core = Core::new(settings::proxy(node, Arc::clone(&tokens), index, &udp, &tcp), rand::random());

@@ -34,7 +34,7 @@ pub(crate) fn decode(Decode { token, layers }: &Decode) -> ExitCode {
             return ExitCode::from(WRONG);
         }
     };
-    let keys = key_ring::configured(&config.tokens);
+    let keys = key_ring::configured(&config);
     let opened = key_id(token.as_bytes())
         .map_err(|_| NOT_A_TOKEN.to_owned())
         .and_then(|key| Ok((key, keys.ok_or_else(|| NO_KEYS.to_owned())?)))
@@ -57,8 +57,8 @@ pub(crate) fn decode(Decode { token, layers }: &Decode) -> ExitCode {
 const NOT_A_TOKEN: &str =
     "this is no flow token of this version: give the user part of the URI, whole and alone";
 
-const NO_KEYS: &str = "no tokens.keys are configured, so the node that made this token used a random key of its own, \
-                       and nobody else can read it";
+const NO_KEYS: &str = "neither tokens.keys nor cluster.secret are configured, so the node that made this token used a \
+                       random key of its own, and nobody else can read it";
 
 fn reason(error: TokenError, key: u8) -> String {
     match error {

@@ -1,5 +1,7 @@
 //! The rules between keys: what cannot work is a fault, what works and is probably not meant is a warning.
 
+mod cluster;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -38,6 +40,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     check_registrar(config, &mut found);
     check_proxy(config, &mut found);
     check_tokens(config, &mut found);
+    cluster::check(config, &mut found);
     check_limits(config, &mut found);
     check_log(config, &mut found);
     found.0
@@ -277,12 +280,14 @@ fn check_tokens(config: &Config, found: &mut Findings) {
 
 fn check_limits(config: &Config, found: &mut Findings) {
     let limits = &config.limits;
-    let counts: [(&'static [&'static str], usize); 6] = [
+    let counts: [(&'static [&'static str], usize); 8] = [
         (&["limits.max_connections"], limits.max_connections),
         (&["limits.connection_mailbox"], limits.connection_mailbox),
         (&["limits.socket_mailbox"], limits.socket_mailbox),
         (&["limits.registrar_mailbox"], limits.registrar_mailbox),
         (&["limits.proxy_mailbox"], limits.proxy_mailbox),
+        (&["limits.link_mailbox"], limits.link_mailbox),
+        (&["limits.link_handshakes"], limits.link_handshakes),
         (&["location.max_aors"], config.location.max_aors),
     ];
     for (keys, count) in counts {

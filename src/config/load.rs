@@ -11,7 +11,8 @@ use config::{ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
 
 use super::check::{self, Severity};
 use super::fault::{Fault, Faults};
-use super::model::Config;
+use super::model::{Cluster, Config};
+use super::secret::Secret;
 
 /// `config/default.toml`, which is the lowest layer.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -190,6 +191,7 @@ impl Layers {
         if config.node.id.is_empty() {
             config.node.id = gethostname::gethostname().to_string_lossy().into_owned();
         }
+        self.read_secret(&mut config.cluster);
         let mut warnings = Vec::new();
         for finding in check::check(&config) {
             if finding.keys.iter().any(|key| self.failed.contains(*key)) {
@@ -203,6 +205,24 @@ impl Layers {
             }
         }
         if self.faults.is_empty() { Ok(Loaded { config, warnings }) } else { Err(Faults(self.faults)) }
+    }
+
+    /// The cluster's secret from the file that it stands in.
+    fn read_secret(&mut self, cluster: &mut Cluster) {
+        let Some(path) = &cluster.secret_file else { return };
+        let read = if cluster.secret.is_some() {
+            Err("the secret stands in cluster.secret as well: one of the two is enough".to_owned())
+        } else {
+            Secret::read(path)
+        };
+        match read {
+            Ok(secret) => cluster.secret = Some(secret),
+            Err(reason) => {
+                let (file, key) = self.blame(&["cluster.secret_file"]);
+                self.failed.insert("cluster.secret".to_owned());
+                self.fault(file, key, reason);
+            }
+        }
     }
 
     /// Of the keys that a rule reads, the one that was set in the latest layer: it is the one to put right.

@@ -12,6 +12,7 @@
 //! - `load`: the layers, and from which of them a value came
 //! - `check`: the rules between keys, faults and warnings
 //! - `units`: durations, sizes, addresses and names as they are written
+//! - `secret`: texts that are shown nowhere
 //! - `next_hop`: next hops and routes as they are written
 //!
 //! A key that has no effect is no key: what this version does not do, it does not accept.
@@ -21,12 +22,14 @@ mod fault;
 mod load;
 mod model;
 mod next_hop;
+mod secret;
 mod units;
 
 pub use fault::{Fault, Faults};
 pub use load::{DEFAULTS, Loaded, load};
 pub use model::{
-    Admin, Config, Limits, Listen, Location, Log, LogFormat, Node, Outbound, PingTimeout, Profile, Proxy,
-    Registrar, Secret, Store, TokenKey, Tokens,
+    Admin, Cluster, Config, Limits, Listen, Location, Log, LogFormat, Node, Outbound, PingTimeout, Profile,
+    Proxy, RedisMode, Registrar, Store, TokenKey, Tokens, WhenDown,
 };
 pub use next_hop::{Matcher, NextHop, NextHopTransport, Route};
+pub use secret::Secret;

@@ -1,13 +1,14 @@
 //! The types: one struct per section, one field per key of `config/default.toml`, where each key's reason stands.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::next_hop::{self, NextHop, Route};
+use super::secret::Secret;
 use super::units;
 
 /// What a node is told: all sections.
@@ -22,6 +23,7 @@ pub struct Config {
     pub proxy: Proxy,
     pub tokens: Tokens,
     pub location: Location,
+    pub cluster: Cluster,
     pub limits: Limits,
     pub admin: Admin,
     pub log: Log,
@@ -68,14 +70,7 @@ impl Listen {
     /// `host:port`. A listener on all addresses without `advertise` is called by the address that the machine's routes
     /// choose towards the outside, since `0.0.0.0` is nothing that a peer could send to.
     pub fn sent_by(&self, local: SocketAddr) -> String {
-        if self.advertise.is_empty() {
-            let ip = if local.ip().is_unspecified() { outward_address(local) } else { local.ip() };
-            return SocketAddr::new(ip, local.port()).to_string();
-        }
-        match units::split_port(&self.advertise) {
-            (_, Some(_)) => self.advertise.clone(),
-            (host, None) => format!("{host}:{}", local.port()),
-        }
+        advertised(&self.advertise, local)
     }
 }
 
@@ -184,27 +179,6 @@ pub struct TokenKey {
     pub secret: Secret,
 }
 
-/// A text that is shown nowhere: neither in a log nor in a fault.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub(super) fn new(text: impl Into<String>) -> Self {
-        Secret(text.into())
-    }
-
-    /// The octets, for what is made from them.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
-
 /// `[location]`: the location service.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -215,8 +189,23 @@ pub struct Location {
     /// How long an AOR is remembered after its last binding ended.
     #[serde(deserialize_with = "units::duration")]
     pub remember: Duration,
-    /// AORs kept at a time, at least one.
+    /// AORs kept at a time in this node's memory, at least one.
     pub max_aors: usize,
+    /// One URL of Redis, or several that are separated by commas. It may hold a password.
+    pub redis_url: Secret,
+    /// How that Redis is run.
+    #[serde(deserialize_with = "units::redis_mode")]
+    pub redis_mode: RedisMode,
+    /// What the sentinels call the master.
+    pub redis_master: String,
+    /// How long one command may take.
+    #[serde(deserialize_with = "units::duration")]
+    pub redis_deadline: Duration,
+    /// What the names of all keys in Redis begin with.
+    pub prefix: String,
+    /// What becomes of a REGISTER while Redis cannot be reached.
+    #[serde(deserialize_with = "units::when_down")]
+    pub when_down: WhenDown,
 }
 
 /// A kind of location service.
@@ -224,6 +213,76 @@ pub struct Location {
 pub enum Store {
     /// In this node's memory.
     Memory,
+    /// In a Redis that the nodes of a cluster share.
+    Redis,
+}
+
+/// How the Redis is run that `location.redis_url` leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedisMode {
+    /// One server, or what looks like one.
+    Single,
+    /// A Redis Cluster.
+    Cluster,
+    /// Sentinels, which say where the master is.
+    Sentinel,
+}
+
+/// What becomes of a REGISTER while Redis cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenDown {
+    /// 503.
+    Reject,
+    /// It is taken by this node alone, and written when Redis is back.
+    Accept,
+}
+
+/// `[cluster]`: this node's part in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// Where other nodes reach this one; none: it stands alone.
+    #[serde(deserialize_with = "units::address_or_none")]
+    pub listen: Option<SocketAddr>,
+    /// Host or host:port that other nodes reach it at; empty: the listener's own address. See [`Cluster::at`].
+    #[serde(deserialize_with = "units::advertise")]
+    pub advertise: String,
+    /// What every node of the cluster knows and nobody else does; after loading also what the file held.
+    #[serde(deserialize_with = "units::secret_or_none")]
+    pub secret: Option<Secret>,
+    /// A file with the secret.
+    #[serde(deserialize_with = "units::path_or_none")]
+    pub secret_file: Option<PathBuf>,
+    /// How long a node that says nothing may count as alive.
+    #[serde(deserialize_with = "units::duration")]
+    pub lease: Duration,
+    /// This node's certificate; with `private_key` and `ca`, or none of the three.
+    #[serde(deserialize_with = "units::path_or_none")]
+    pub certificate: Option<PathBuf>,
+    /// The key of `certificate`.
+    #[serde(deserialize_with = "units::path_or_none")]
+    pub private_key: Option<PathBuf>,
+    /// The CA that the certificates of all nodes are of.
+    #[serde(deserialize_with = "units::path_or_none")]
+    pub ca: Option<PathBuf>,
+    /// How often a link is pinged.
+    #[serde(deserialize_with = "units::duration")]
+    pub link_ping: Duration,
+    /// How long the pong may take.
+    #[serde(deserialize_with = "units::duration")]
+    pub link_pong: Duration,
+}
+
+impl Cluster {
+    /// Whether links are TLS.
+    pub fn is_tls(&self) -> bool {
+        self.certificate.is_some()
+    }
+
+    /// Where other nodes reach this one, whose listener is bound to `local`: `host:port`.
+    pub fn at(&self, local: SocketAddr) -> String {
+        advertised(&self.advertise, local)
+    }
 }
 
 /// `[limits]`: what one peer, and all of them, may take.
@@ -251,6 +310,13 @@ pub struct Limits {
     pub registrar_mailbox: usize,
     /// Messages that may wait for the proxy of one worker, at least one.
     pub proxy_mailbox: usize,
+    /// Messages that may wait for one link, at least one.
+    pub link_mailbox: usize,
+    /// Bytes that may wait to be sent over one link before its messages wait in its mailbox.
+    #[serde(deserialize_with = "units::size")]
+    pub link_write_queue: usize,
+    /// Connections at a time to the cluster's listener that have not said who they are, at least one.
+    pub link_handshakes: usize,
 }
 
 /// `[admin]`: for operators.
@@ -280,6 +346,18 @@ pub enum LogFormat {
     Text,
     /// One JSON object to a line.
     Json,
+}
+
+/// What a listener bound to `local` is called by others: `advertise`, with the listener's port where it has none.
+fn advertised(advertise: &str, local: SocketAddr) -> String {
+    if advertise.is_empty() {
+        let ip = if local.ip().is_unspecified() { outward_address(local) } else { local.ip() };
+        return SocketAddr::new(ip, local.port()).to_string();
+    }
+    match units::split_port(advertise) {
+        (_, Some(_)) => advertise.to_owned(),
+        (host, None) => format!("{host}:{}", local.port()),
+    }
 }
 
 /// The address from which this machine would send to the outside, in `local`'s family: connecting a UDP socket asks the

@@ -3,11 +3,13 @@
 //! A parser's error says what was found and what would be right; it stands alone, behind the file and the key.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::model::{LogFormat, PingTimeout, Profile, Secret, Store, TokenKey};
+use super::model::{LogFormat, PingTimeout, Profile, RedisMode, Store, TokenKey, WhenDown};
+use super::secret::Secret;
 
 /// `"120s"`, `"1h 30m"`, `"500ms"`.
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
@@ -90,7 +92,27 @@ pub(super) fn profile<'de, D: Deserializer<'de>>(from: D) -> Result<Profile, D::
 }
 
 pub(super) fn store<'de, D: Deserializer<'de>>(from: D) -> Result<Store, D::Error> {
-    one_of(from, &[("memory", Store::Memory)])
+    one_of(from, &[("memory", Store::Memory), ("redis", Store::Redis)])
+}
+
+pub(super) fn redis_mode<'de, D: Deserializer<'de>>(from: D) -> Result<RedisMode, D::Error> {
+    let known =
+        [("single", RedisMode::Single), ("cluster", RedisMode::Cluster), ("sentinel", RedisMode::Sentinel)];
+    one_of(from, &known)
+}
+
+pub(super) fn when_down<'de, D: Deserializer<'de>>(from: D) -> Result<WhenDown, D::Error> {
+    one_of(from, &[("reject", WhenDown::Reject), ("accept", WhenDown::Accept)])
+}
+
+/// A path; `""` is none.
+pub(super) fn path_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+    text(from, |text| Ok((!text.is_empty()).then(|| PathBuf::from(text))))
+}
+
+/// A secret; `""` is none.
+pub(super) fn secret_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+    text(from, |text| Ok((!text.is_empty()).then(|| Secret::new(text))))
 }
 
 pub(super) fn log_format<'de, D: Deserializer<'de>>(from: D) -> Result<LogFormat, D::Error> {

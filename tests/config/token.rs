@@ -138,8 +138,8 @@ fn decode_says_why_a_token_does_not_open_and_exits_with_1() {
     }
     assert_does_not_open(
         &decode(&good, ""),
-        "no tokens.keys are configured, so the node that made this token used a random key of its own, and nobody \
-         else can read it",
+        "neither tokens.keys nor cluster.secret are configured, so the node that made this token used a random key of \
+         its own, and nobody else can read it",
     );
 }
 

@@ -141,10 +141,10 @@ fn a_choice_of_a_later_version_is_refused_with_what_there_is() {
     assert_eq!((config.location.store, config.outbound.profile), (Store::Memory, Profile::Rfc5626));
     assert_eq!(
         faults_of(
-            "[location]\nstore = \"redis\"\n[outbound]\nprofile = \"draft03\"\n[log]\nformat = \"xml\"\n"
+            "[location]\nstore = \"etcd\"\n[outbound]\nprofile = \"draft03\"\n[log]\nformat = \"xml\"\n"
         ),
         [
-            "location.store: `redis` is not among what this version has: \"memory\"",
+            "location.store: `etcd` is not among what this version has: \"memory\", \"redis\"",
             "log.format: `xml` is not among what this version has: \"text\", \"json\"",
             "outbound.profile: `draft03` is not among what this version has: \"rfc5626\"",
         ]
@@ -157,5 +157,5 @@ fn a_section_is_a_section_and_a_key_is_a_key() {
     assert_eq!(faults_of("node = \"a\"\n"), ["node: is a section: write [node] and its keys below"]);
     assert_eq!(faults_of("[node.id]\n"), ["node.id: a section where a text is wanted, such as \"\""]);
     assert_eq!(faults_of("[node.id]\nname = \"a\"\n"), ["node.id.name: unknown key"]);
-    assert_eq!(faults_of("[cluster]\n"), ["cluster: unknown key"]);
+    assert_eq!(faults_of("[tls]\n"), ["tls: unknown key"]);
 }
