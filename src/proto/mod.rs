@@ -6,6 +6,7 @@ pub mod forking;
 mod hop;
 pub mod keepalive;
 pub mod proxy;
+mod random;
 pub mod registrar;
 pub mod served;
 mod source;

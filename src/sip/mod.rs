@@ -10,7 +10,7 @@
 //! | responses of our own | `response.rs` |
 //! | `received` and `rport` | `source.rs` |
 //! | messages and pings in a stream | `framing.rs` |
-//! | STUN Binding on a SIP port | `stun.rs` |
+//! | STUN Binding on a SIP port, both sides | `stun/` |
 
 mod address;
 mod edit;

@@ -67,11 +67,15 @@ pub(crate) fn uri(octets: &[u8]) {
 
 /// A datagram that may be STUN.
 pub(crate) fn stun(octets: &[u8]) {
+    if let Some(response) = stun::parse_response(octets) {
+        assert_eq!(stun::parse(octets), None, "a response is no request: {response:?}");
+    }
     let Some(request) = stun::parse(octets) else { return };
     assert!(stun::is_stun(octets));
     let response = stun::binding_response(&request, SocketAddr::from(SOURCE));
     assert!(response.len() <= 2 * octets.len(), "a forged source gains little");
     assert_eq!(stun::parse(&response), None, "a response is not answered");
+    assert!(stun::parse_response(&response).is_some(), "what we answer can be read");
 }
 
 fn views(message: &Message) {

@@ -1,4 +1,4 @@
-use crate::sip::stun::{Request, binding_response, is_stun, parse};
+use crate::sip::stun::{Request, binding_request, binding_response, is_stun, parse, parse_response};
 use std::net::SocketAddr;
 
 const TRANSACTION: [u8; 12] = *b"\xb7\xe7\xa7\x01\xbc\x34\xd6\x86\xfa\x87\xdf\xae";
@@ -193,4 +193,46 @@ fn a_forged_source_gains_at_most_twice_what_it_sends() {
 fn a_forged_ipv6_source_gains_as_little_as_the_address_allows() {
     // The address alone is 24 octets behind a header of 20: a bare request is answered without the optional FINGERPRINT.
     assert_eq!(binding_response(&plain(), source("[2001:db8::1]:1")).len(), 44);
+}
+
+#[test]
+fn rfc5626_s8_a_keep_alive_request_has_no_attributes_and_is_answered() {
+    let octets = binding_request(TRANSACTION);
+    assert_eq!(octets[..], request(&[]));
+    for address in ["192.0.2.1:32853", "[2001:db8:1234:5678:11:2233:4455:6677]:32853"] {
+        let answer = binding_response(&parse(&octets).unwrap(), source(address));
+        let read = parse_response(&answer).unwrap();
+        assert_eq!((read.transaction, read.outcome), (TRANSACTION, Ok(source(address))));
+        assert_eq!(parse(&answer), None, "a response is no request");
+    }
+    assert_eq!(parse_response(&octets), None, "a request is no response");
+}
+
+#[test]
+fn rfc8489_s14_8_an_error_response_has_a_code() {
+    let request = parse(&request(&[0x7F, 1, 0, 0])).unwrap();
+    let read = parse_response(&binding_response(&request, source("192.0.2.1:1"))).unwrap();
+    assert_eq!((read.transaction, read.outcome), (TRANSACTION, Err(420)));
+}
+
+#[test]
+fn rfc8489_s6_3_3_what_says_nothing_is_no_response() {
+    let response = |kind: u16, attributes: &[u8]| {
+        let mut octets = request(attributes);
+        octets[..2].copy_from_slice(&kind.to_be_bytes());
+        parse_response(&octets).map(|response| response.outcome)
+    };
+    let mapped = b"\x00\x20\x00\x08\x00\x01\xa1\x47\xe1\x12\xa6\x43";
+    assert_eq!(response(0x0101, mapped), Some(Ok(source("192.0.2.1:32853"))));
+    assert_eq!(response(0x0101, &[]), None, "no address");
+    assert_eq!(
+        response(0x0101, b"\x00\x20\x00\x08\x00\x02\xa1\x47\xe1\x12\xa6\x43"),
+        None,
+        "too short for IPv6"
+    );
+    assert_eq!(response(0x0101, b"\x00\x20\x00\x04\x00\x01\xa1\x47"), None, "a port alone");
+    assert_eq!(response(0x0111, &[]), None, "no code");
+    assert_eq!(response(0x0102, mapped), None, "not a Binding");
+    let unknown = [&b"\x7f\x01\x00\x00"[..], mapped].concat();
+    assert_eq!(response(0x0101, &unknown), Some(Err(420)), "what has to be understood and is not");
 }

@@ -1,10 +1,17 @@
 //! STUN on a SIP port: Binding requests as keep-alive and for a UA's reflexive address. RFC 5626 §8, RFC 8489.
+//!
+//! Here is the server's side, and what both have in common; `client` has the other.
+
+mod client;
+
+pub use client::{BindingResponse, binding_request, parse_response};
 
 use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 
 const HEADER_LEN: usize = 20;
 const MAGIC_COOKIE: [u8; 4] = 0x2112_A442_u32.to_be_bytes();
+const PORT_MASK: u16 = 0x2112;
 const BINDING_REQUEST: u16 = 0x0001;
 const BINDING_SUCCESS: u16 = 0x0101;
 const BINDING_ERROR: u16 = 0x0111;
@@ -39,11 +46,25 @@ pub fn is_stun(datagram: &[u8]) -> bool {
 /// Reads a Binding request. `None` for all that gets no answer: indications, responses, other methods, a wrong cookie,
 /// length or FINGERPRINT.
 pub fn parse(datagram: &[u8]) -> Option<Request> {
-    let (header, mut rest) = datagram.split_first_chunk::<HEADER_LEN>()?;
-    let [kind @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = header;
+    let (kind, transaction) = parse_header(datagram)?;
+    if kind != BINDING_REQUEST {
+        return None;
+    }
+    let mut unknown = SmallVec::new();
+    for attribute in attributes(datagram) {
+        let (kind, _) = attribute?;
+        if kind < 0x8000 && !is_known(kind) && !unknown.contains(&kind) {
+            unknown.push(kind);
+        }
+    }
+    Some(Request { transaction, len: datagram.len(), unknown })
+}
+
+/// The type and the transaction id of a STUN message; `None` where it is none.
+fn parse_header(datagram: &[u8]) -> Option<(u16, [u8; 12])> {
+    let (header, rest) = datagram.split_first_chunk::<HEADER_LEN>()?;
     // RFC 8489 §5: the two most significant bits are zero, the cookie is fixed, the length is a multiple of four.
-    if u16::from_be_bytes(*kind) != BINDING_REQUEST
-        || usize::from(u16::from_be_bytes([header[2], header[3]])) != rest.len()
+    if usize::from(u16::from_be_bytes([header[2], header[3]])) != rest.len()
         || !rest.len().is_multiple_of(4)
         || header[4..8] != MAGIC_COOKIE
     {
@@ -51,25 +72,38 @@ pub fn parse(datagram: &[u8]) -> Option<Request> {
     }
     let mut transaction = [0; 12];
     transaction.copy_from_slice(&header[8..]);
-    let mut unknown = SmallVec::new();
-    while let Some((head, after)) = rest.split_first_chunk::<4>() {
-        let kind = u16::from_be_bytes([head[0], head[1]]);
-        let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
-        let value = after.get(..len)?;
-        let padded = after.get(len.next_multiple_of(4)..)?;
+    Some((u16::from_be_bytes([header[0], header[1]]), transaction))
+}
+
+/// The attributes of a message whose header is right, as type and value, without its FINGERPRINT; `None` where one goes
+/// beyond the end, and where the FINGERPRINT is wrong.
+fn attributes(datagram: &[u8]) -> impl Iterator<Item = Option<(u16, &[u8])>> {
+    let mut rest = &datagram[HEADER_LEN..];
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let covered = datagram.len() - rest.len();
+        let Some((kind, value, behind)) = split_attribute(rest) else {
+            rest = &[];
+            return Some(None);
+        };
+        rest = behind;
         if kind == FINGERPRINT {
             // RFC 8489 §14.7: the last attribute, over all that is before it. With a wrong one it is not STUN.
-            let covered = datagram.len() - rest.len();
-            let is_right = padded.is_empty() && value == fingerprint(&datagram[..covered]).to_be_bytes();
-            if !is_right {
-                return None;
-            }
-        } else if kind < 0x8000 && !is_known(kind) && !unknown.contains(&kind) {
-            unknown.push(kind);
+            let is_right = behind.is_empty() && value == fingerprint(&datagram[..covered]).to_be_bytes();
+            rest = &[];
+            return (!is_right).then_some(None);
         }
-        rest = padded;
-    }
-    Some(Request { transaction, len: datagram.len(), unknown })
+        Some(Some((kind, value)))
+    })
+}
+
+fn split_attribute(octets: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let (head, after) = octets.split_first_chunk::<4>()?;
+    let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
+    let kind = u16::from_be_bytes([head[0], head[1]]);
+    Some((kind, after.get(..len)?, after.get(len.next_multiple_of(4)..)?))
 }
 
 /// The answer to a Binding request that came from `source`: the reflexive address, or 420 where the request holds
@@ -79,26 +113,29 @@ pub fn binding_response(request: &Request, source: SocketAddr) -> Octets {
 }
 
 fn success(request: &Request, source: SocketAddr) -> Octets {
-    let mut out = header(request, BINDING_SUCCESS);
-    let mut mask = [0; 16];
-    mask[..4].copy_from_slice(&MAGIC_COOKIE);
-    mask[4..].copy_from_slice(&request.transaction);
-    let port = source.port() ^ u16::from_be_bytes([MAGIC_COOKIE[0], MAGIC_COOKIE[1]]);
-    // RFC 8489 §14.2: the port is combined with the cookie, an address with cookie and transaction.
+    let mut out = header(BINDING_SUCCESS, &request.transaction);
     let (family, address): (u8, SmallVec<[u8; 16]>) = match source.ip().to_canonical() {
         IpAddr::V4(ip) => (1, SmallVec::from_slice(&ip.octets())),
         IpAddr::V6(ip) => (2, SmallVec::from_slice(&ip.octets())),
     };
     let mut value: SmallVec<[u8; 20]> = SmallVec::from_slice(&[0, family]);
-    value.extend(port.to_be_bytes());
-    value.extend(address.iter().zip(mask).map(|(octet, mask)| octet ^ mask));
+    value.extend((source.port() ^ PORT_MASK).to_be_bytes());
+    value.extend(address.iter().zip(mask(&request.transaction)).map(|(octet, mask)| octet ^ mask));
     put(&mut out, XOR_MAPPED_ADDRESS, &value);
     finish(out, request)
 }
 
+/// RFC 8489 §14.2: an address is combined with cookie and transaction, a port with the half of the cookie.
+fn mask(transaction: &[u8; 12]) -> [u8; 16] {
+    let mut mask = [0; 16];
+    mask[..4].copy_from_slice(&MAGIC_COOKIE);
+    mask[4..].copy_from_slice(transaction);
+    mask
+}
+
 /// RFC 8489 §6.3.1: 420 with the attributes that were not understood.
 fn unknown_attributes(request: &Request) -> Octets {
-    let mut out = header(request, BINDING_ERROR);
+    let mut out = header(BINDING_ERROR, &request.transaction);
     put(&mut out, ERROR_CODE, &[0, 0, 4, 20]);
     // At most twice the octets of the request, so that a forged source gains nothing.
     let room = (2 * request.len).saturating_sub(out.len() + 4 + FINGERPRINT_LEN) / 4 * 2;
@@ -108,12 +145,12 @@ fn unknown_attributes(request: &Request) -> Octets {
     finish(out, request)
 }
 
-fn header(request: &Request, kind: u16) -> Octets {
+fn header(kind: u16, transaction: &[u8; 12]) -> Octets {
     let mut out = Octets::new();
     out.extend(kind.to_be_bytes());
     out.extend([0, 0]);
     out.extend(MAGIC_COOKIE);
-    out.extend(request.transaction);
+    out.extend_from_slice(transaction);
     out
 }
 

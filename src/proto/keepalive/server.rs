@@ -1,4 +1,4 @@
-//! Keep-alive deadlines of a flow, at the server (RFC 5626 §4.4, §5.4).
+//! Keep-alive deadlines of a flow at the server (RFC 5626 §4.4, §5.4).
 //!
 //! ```text
 //!                 assign(Some(flow_timer))

@@ -1,0 +1,12 @@
+//! Keep-alives of a flow, at its two ends (RFC 5626 §4.4, §5.4).
+//!
+//! | file | concept |
+//! | --- | --- |
+//! | `server` | the deadline of a flow that was given a Flow-Timer: pings have to come |
+//! | `client` | pings at random intervals, and the pong that has to follow each |
+
+pub mod client;
+mod server;
+
+pub use client::Client;
+pub use server::{Assign, Expiry, PingWait, Server};
