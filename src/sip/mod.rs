@@ -11,8 +11,10 @@
 //! | `received` and `rport` | `source.rs` |
 //! | messages and pings in a stream | `framing.rs` |
 //! | STUN Binding on a SIP port, both sides | `stun/` |
+//! | digest authentication, both sides | `digest/` |
 
 mod address;
+pub mod digest;
 mod edit;
 mod fault;
 mod framing;

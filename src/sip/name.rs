@@ -31,6 +31,7 @@ macro_rules! names {
 names! {
     Accept "Accept",
     Allow "Allow",
+    AuthenticationInfo "Authentication-Info",
     Authorization "Authorization",
     CallId "Call-ID" ("i"),
     Contact "Contact" ("m"),
@@ -48,6 +49,7 @@ names! {
     MinExpires "Min-Expires",
     Path "Path",
     ProxyAuthenticate "Proxy-Authenticate",
+    ProxyAuthenticationInfo "Proxy-Authentication-Info",
     ProxyAuthorization "Proxy-Authorization",
     ProxyRequire "Proxy-Require",
     RecordRoute "Record-Route",
@@ -107,7 +109,9 @@ impl Name {
             (16, b'c') => Name::ContentEncoding,
             (16, b'w') => Name::WwwAuthenticate,
             (18, b'p') => Name::ProxyAuthenticate,
+            (19, b'a') => Name::AuthenticationInfo,
             (19, b'p') => Name::ProxyAuthorization,
+            (25, b'p') => Name::ProxyAuthenticationInfo,
             _ => return Name::Other,
         };
         if candidate.as_str().as_bytes().eq_ignore_ascii_case(octets) { candidate } else { Name::Other }
