@@ -5,14 +5,15 @@
 //!
 //! ```text
 //! +---------+--------+-----------+----------------------------------------------------------------+
-//! | version | key id | tag       | epoch    worker slot generation  remote address      node's id |
+//! | version | key id | tag       | epoch    worker slot generation  runs over           node's id |
 //! | 1 octet | 1      | 16        | 8        2      4    4           1, 7, 19 or 23      1 to 63   |
 //! +---------+--------+-----------+----------------------------------------------------------------+
 //!  authenticated                  authenticated and encrypted
 //! ```
 //!
 //! A token travels to strangers in Record-Route and Path, so all that is ours to know is encrypted: where a UA is, and how
-//! many nodes and flows there are. Only its length tells something, the kind of address.
+//! many nodes and flows there are. Only its length tells something: whether the flow is over UDP, and then the family of
+//! the address.
 //!
 //! - `key_ring`: the keys, sealing and opening
 //! - `octets`: what is encrypted, as octets
@@ -39,21 +40,66 @@ pub struct FlowToken {
     pub run: NodeRun,
     /// The connection; for UDP the node's own socket.
     pub flow: FlowId,
-    /// The peer's address where it is part of the flow's identity, so for UDP alone: a connection is told by `flow`.
-    pub remote: Option<SocketAddr>,
+    /// What the flow runs over.
+    pub over: Over,
+}
+
+/// What a flow runs over, with the peer's address where that is part of the flow's identity: a connection is told by its
+/// id alone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Over {
+    /// UDP, to this address.
+    Udp(SocketAddr),
+    /// TCP.
+    Tcp,
+    /// TLS over TCP.
+    Tls,
+    /// WebSocket (RFC 7118).
+    Ws,
+    /// WebSocket over TLS.
+    Wss,
+}
+
+impl Over {
+    /// The transport.
+    pub fn transport(self) -> Transport {
+        match self {
+            Self::Udp(_) => Transport::Udp,
+            Self::Tcp => Transport::Tcp,
+            Self::Tls => Transport::Tls,
+            Self::Ws => Transport::Ws,
+            Self::Wss => Transport::Wss,
+        }
+    }
+
+    /// The peer's address, over UDP.
+    pub fn remote(self) -> Option<SocketAddr> {
+        match self {
+            Self::Udp(remote) => Some(remote),
+            Self::Tcp | Self::Tls | Self::Ws | Self::Wss => None,
+        }
+    }
 }
 
 impl FlowToken {
     /// The token of a flow of `run`.
     pub fn of(run: NodeRun, flow: &Flow, transport: Transport) -> Self {
-        let remote = (transport == Transport::Udp).then_some(flow.remote);
-        Self { run, flow: flow.id, remote }
+        let over = match transport {
+            Transport::Udp => Over::Udp(flow.remote),
+            Transport::Tcp => Over::Tcp,
+            Transport::Tls => Over::Tls,
+            Transport::Ws => Over::Ws,
+            Transport::Wss => Over::Wss,
+        };
+        Self { run, flow: flow.id, over }
     }
 
     /// Whether it is the token of `flow`, held by `run`.
     // RFC 5626 §5.3: a request that comes over the token's own flow is outgoing, any other incoming.
     pub fn names(&self, run: &NodeRun, flow: &Flow) -> bool {
-        self.flow == flow.id && self.remote.is_none_or(|remote| remote == flow.remote) && self.run == *run
+        self.flow == flow.id
+            && self.over.remote().is_none_or(|remote| remote == flow.remote)
+            && self.run == *run
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use clap::Args;
 
 use flowhold::actor::key_ring;
+use flowhold_cluster::flow::Transport;
 use flowhold_cluster::token::{FlowToken, TokenError, VERSION, key_id};
 
 use super::{ConfigurationFiles, WRONG, say};
@@ -72,14 +73,26 @@ fn reason(error: TokenError, key: u8) -> String {
     }
 }
 
-fn lines(key: u8, FlowToken { run, flow, remote }: &FlowToken) -> String {
-    let remote = remote.map_or_else(|| "none, a connection".to_owned(), |remote| remote.to_string());
+fn lines(key: u8, FlowToken { run, flow, over }: &FlowToken) -> String {
+    let remote = over.remote().map_or_else(|| "none, a connection".to_owned(), |remote| remote.to_string());
     format!(
-        "version: {VERSION}\nkey: {key}\nnode: {}\nepoch: {}\nstarted: {}\nflow: {flow}\nremote: {remote}",
+        "version: {VERSION}\nkey: {key}\nnode: {}\nepoch: {}\nstarted: {}\nflow: {flow}\ntransport: {}\n\
+         remote: {remote}",
         run.node,
         run.epoch,
         started(run.epoch),
+        name(over.transport()),
     )
+}
+
+fn name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+        Transport::Tls => "tls",
+        Transport::Ws => "ws",
+        Transport::Wss => "wss",
+    }
 }
 
 /// An epoch, milliseconds since 1970, as a time of day (UTC).

@@ -165,13 +165,23 @@ fn is_first_hop(request: &Message) -> bool {
 }
 
 /// The flow that a token names.
-fn flow_of(token: &FlowToken) -> Source {
-    // A connection is found, and told from every other, by its id; the token leaves the rest out. TCP is all that there is
-    // of streams.
+pub(super) fn flow_of(token: &FlowToken) -> Source {
+    // A connection is found, and told from every other, by its id; the token leaves the rest out.
     const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
     Source {
-        flow: Flow { id: token.flow, remote: token.remote.unwrap_or(ANY) },
-        transport: if token.remote.is_some() { Transport::Udp } else { Transport::Tcp },
+        flow: Flow { id: token.flow, remote: token.over.remote().unwrap_or(ANY) },
+        transport: transport_of(token.over.transport()),
+    }
+}
+
+/// What a flow runs over, in SIP's words.
+pub(super) fn transport_of(transport: flow::Transport) -> Transport {
+    match transport {
+        flow::Transport::Udp => Transport::Udp,
+        flow::Transport::Tcp => Transport::Tcp,
+        flow::Transport::Tls => Transport::Tls,
+        flow::Transport::Ws => Transport::Ws,
+        flow::Transport::Wss => Transport::Wss,
     }
 }
 

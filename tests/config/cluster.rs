@@ -116,7 +116,7 @@ fn the_keys_of_flow_tokens_come_from_the_secret_where_none_are_set() {
     let token = flowhold_cluster::token::FlowToken {
         run: flowhold_cluster::flow::NodeRun { node: "a".into(), epoch: 1 },
         flow: flowhold_cluster::flow::FlowId { worker: 0, slot: 1, generation: 2 },
-        remote: None,
+        over: flowhold_cluster::token::Over::Tcp,
     };
     let text = derived.seal(&token);
     assert_eq!(same.open(text.as_bytes()), Ok(token));

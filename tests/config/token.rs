@@ -4,7 +4,7 @@ use std::process::Output;
 
 use flowhold::config::Config;
 use flowhold_cluster::flow::{FlowId, NodeRun};
-use flowhold_cluster::token::{FlowToken, KeyRing};
+use flowhold_cluster::token::{FlowToken, KeyRing, Over};
 
 use crate::command_line::{err, flowhold, out};
 use crate::{Files, faults_of, load_text};
@@ -16,14 +16,18 @@ fn keys(keys: &[&str]) -> String {
     format!("[tokens]\nkeys = {keys:?}\n")
 }
 
-/// What a node of the configuration `text` puts into Path.
+/// The token of a flow over TCP, or over UDP to `remote`, as a node of the configuration `text` puts it into Path.
 fn token(text: &str, remote: Option<&str>) -> String {
+    token_over(text, remote.map_or(Over::Tcp, |remote| Over::Udp(remote.parse().unwrap())))
+}
+
+fn token_over(text: &str, over: Over) -> String {
     let config = load_text(text, &[]).unwrap().config;
     let secrets = config.tokens.keys.iter().map(|key| (key.id, key.secret.as_bytes()));
     KeyRing::new(secrets).unwrap().seal(&FlowToken {
         run: NodeRun { node: "node-a".into(), epoch: 1_760_000_000_123 },
         flow: FlowId { worker: 3, slot: 17, generation: 2 },
-        remote: remote.map(|remote| remote.parse().unwrap()),
+        over,
     })
 }
 
@@ -103,10 +107,13 @@ fn decode_prints_what_a_token_says_a_thing_to_a_line() {
     assert_eq!(
         out(&output),
         "version: 1\nkey: 7\nnode: node-a\nepoch: 1760000000123\nstarted: 2025-10-09T08:53:20.123Z\n\
-         flow: 3.17.2\nremote: 198.51.100.7:40312\n"
+         flow: 3.17.2\ntransport: udp\nremote: 198.51.100.7:40312\n"
     );
-    let output = decode(&token(&text, None), &text);
-    assert!(out(&output).ends_with("\nremote: none, a connection\n"), "{output:?}");
+    for (over, name) in [(Over::Tcp, "tcp"), (Over::Tls, "tls"), (Over::Ws, "ws"), (Over::Wss, "wss")] {
+        let output = decode(&token_over(&text, over), &text);
+        let end = format!("\ntransport: {name}\nremote: none, a connection\n");
+        assert!(out(&output).ends_with(&end), "{output:?}");
+    }
 }
 
 #[test]

@@ -26,6 +26,8 @@ const TAG: usize = 16;
 /// Octets of the shortest token and of the longest.
 const SHORTEST: usize = HEAD + TAG + *octets::BODY.start();
 const LONGEST: usize = HEAD + TAG + *octets::BODY.end();
+/// The same as text.
+const TEXT: std::ops::RangeInclusive<usize> = (SHORTEST * 4).div_ceil(3)..=(LONGEST * 4).div_ceil(3);
 
 /// Keys by their ids. There is at least one, and no id twice.
 #[derive(Debug)]
@@ -135,6 +137,10 @@ pub fn key_id(text: &[u8]) -> Result<u8, TokenError> {
 /// The octets of a token of our version, not yet authenticated. The decoder takes no padding and no stray bits at the end,
 /// so that no two texts are the same token.
 fn decode<'a>(text: &[u8], space: &'a mut [u8; LONGEST + 3]) -> Result<&'a mut [u8], TokenError> {
+    // Nearly every user part that is no token is shorter.
+    if !TEXT.contains(&text.len()) {
+        return Err(TokenError::NotAToken);
+    }
     let length = URL_SAFE_NO_PAD.decode_slice(text, space).map_err(|_| TokenError::NotAToken)?;
     let octets = &mut space[..length];
     if (SHORTEST..=LONGEST).contains(&length) && octets[0] == VERSION {

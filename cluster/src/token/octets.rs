@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use smallvec::SmallVec;
 
-use super::FlowToken;
+use super::{FlowToken, Over};
 use crate::flow::{FlowId, NodeRun};
 
 /// The longest node's id, in octets.
@@ -15,11 +15,14 @@ pub const MAX_NODE: usize = 63;
 /// an id of [`MAX_NODE`].
 pub(super) const BODY: std::ops::RangeInclusive<usize> = FIXED + 1..=FIXED + 22 + MAX_NODE;
 
-/// Epoch, flow id and the kind of address.
+/// Epoch, flow id and what the flow runs over.
 const FIXED: usize = 8 + 10 + 1;
 
-/// Kinds of address.
-const NONE: u8 = 0;
+/// What a flow runs over: a stream, whose connection says all else, or UDP to an address of a kind.
+const TCP: u8 = 0;
+const TLS: u8 = 1;
+const WS: u8 = 2;
+const WSS: u8 = 3;
 const V4: u8 = 4;
 const V6: u8 = 6;
 /// A link-local address is an address on one of the node's interfaces only.
@@ -36,14 +39,17 @@ pub(super) fn write(token: &FlowToken, to: &mut Octets) {
     to.extend_from_slice(&token.flow.worker.to_be_bytes());
     to.extend_from_slice(&token.flow.slot.to_be_bytes());
     to.extend_from_slice(&token.flow.generation.to_be_bytes());
-    match token.remote {
-        None => to.push(NONE),
-        Some(SocketAddr::V4(remote)) => {
+    match token.over {
+        Over::Tcp => to.push(TCP),
+        Over::Tls => to.push(TLS),
+        Over::Ws => to.push(WS),
+        Over::Wss => to.push(WSS),
+        Over::Udp(SocketAddr::V4(remote)) => {
             to.push(V4);
             to.extend_from_slice(&remote.ip().octets());
             to.extend_from_slice(&remote.port().to_be_bytes());
         }
-        Some(SocketAddr::V6(remote)) => {
+        Over::Udp(SocketAddr::V6(remote)) => {
             to.push(if remote.scope_id() == 0 { V6 } else { V6_WITH_SCOPE });
             to.extend_from_slice(&remote.ip().octets());
             to.extend_from_slice(&remote.port().to_be_bytes());
@@ -65,22 +71,25 @@ pub(super) fn read(mut from: &[u8]) -> Option<FlowToken> {
         generation: u32::from_be_bytes(take(from)?),
     };
     let [kind] = take(from)?;
-    let remote = match kind {
-        NONE => None,
+    let over = match kind {
+        TCP => Over::Tcp,
+        TLS => Over::Tls,
+        WS => Over::Ws,
+        WSS => Over::Wss,
         V4 => {
             let ip = IpAddr::V4(Ipv4Addr::from(take::<4>(from)?));
-            Some(SocketAddr::new(ip, u16::from_be_bytes(take(from)?)))
+            Over::Udp(SocketAddr::new(ip, u16::from_be_bytes(take(from)?)))
         }
         V6 | V6_WITH_SCOPE => {
             let ip = Ipv6Addr::from(take::<16>(from)?);
             let port = u16::from_be_bytes(take(from)?);
             let scope = if kind == V6 { 0 } else { u32::from_be_bytes(take(from)?) };
-            Some(SocketAddr::V6(SocketAddrV6::new(ip, port, 0, scope)))
+            Over::Udp(SocketAddr::V6(SocketAddrV6::new(ip, port, 0, scope)))
         }
         _ => return None,
     };
     let node = std::str::from_utf8(from).ok().filter(|node| (1..=MAX_NODE).contains(&node.len()))?;
-    Some(FlowToken { run: NodeRun { node: node.into(), epoch }, flow, remote })
+    Some(FlowToken { run: NodeRun { node: node.into(), epoch }, flow, over })
 }
 
 fn take<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {

@@ -21,7 +21,7 @@ fn token(remote: Option<&str>) -> FlowToken {
     FlowToken {
         run: NodeRun { node: "a".into(), epoch: 1_760_000_000_000 },
         flow: FlowId { worker: 3, slot: 17, generation: 2 },
-        remote: remote.map(|remote| remote.parse().unwrap()),
+        over: remote.map_or(Over::Tcp, |remote| Over::Udp(remote.parse().unwrap())),
     }
 }
 
@@ -29,19 +29,21 @@ fn octets(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).unwrap()
 }
 
-fn remotes() -> impl Strategy<Value = Option<SocketAddr>> {
+const STREAMS: [Over; 4] = [Over::Tcp, Over::Tls, Over::Ws, Over::Wss];
+
+fn overs() -> impl Strategy<Value = Over> {
     let v4 = any::<([u8; 4], u16)>().prop_map(|(ip, port)| SocketAddr::new(Ipv4Addr::from(ip).into(), port));
     let v6 = (any::<[u8; 16]>(), any::<u16>(), prop_oneof![Just(0), any::<u32>()])
         .prop_map(|(ip, port, scope)| SocketAddrV6::new(Ipv6Addr::from(ip), port, 0, scope).into());
-    prop_oneof![Just(None), v4.prop_map(Some), v6.prop_map(Some)]
+    prop_oneof![prop::sample::select(&STREAMS[..]), v4.prop_map(Over::Udp), v6.prop_map(Over::Udp)]
 }
 
 fn tokens() -> impl Strategy<Value = FlowToken> {
-    ("[a-z0-9._-]{1,63}", any::<u64>(), any::<(u16, u32, u32)>(), remotes()).prop_map(
-        |(node, epoch, (worker, slot, generation), remote)| FlowToken {
+    ("[a-z0-9._-]{1,63}", any::<u64>(), any::<(u16, u32, u32)>(), overs()).prop_map(
+        |(node, epoch, (worker, slot, generation), over)| FlowToken {
             run: NodeRun { node: node.into(), epoch },
             flow: FlowId { worker, slot, generation },
-            remote,
+            over,
         },
     )
 }
@@ -113,8 +115,8 @@ proptest! {
         other[bit / 8] ^= 1 << (bit % 8);
         let keys = ring(&[(1, OLD)]);
         let sealed = |ip: [u8; 4]| {
-            let remote = Some(SocketAddr::new(ip.into(), port));
-            octets(&keys.seal(&FlowToken { remote, ..token(None) }))
+            let over = Over::Udp(SocketAddr::new(ip.into(), port));
+            octets(&keys.seal(&FlowToken { over, ..token(None) }))
         };
         let (one, two) = (sealed(ip), sealed(other));
         prop_assert_eq!(&one[..2], &two[..2]);
@@ -139,9 +141,10 @@ fn s5_2_a_token_is_unique_to_its_flow() {
         of("a", first.run.epoch + 1),
         token(Some("192.0.2.1:5061")),
         token(Some("192.0.2.2:5060")),
-        token(None),
         first.clone(),
     ];
+    let all: Vec<FlowToken> =
+        all.into_iter().chain(STREAMS.map(|over| FlowToken { over, ..token(None) })).collect();
     let texts: std::collections::BTreeSet<String> = all.iter().map(|token| keys.seal(token)).collect();
     assert_eq!(texts.len(), all.len());
 }
@@ -151,6 +154,13 @@ fn a_token_fits_a_line() {
     let keys = ring(&[(1, OLD)]);
     let length = |remote| keys.seal(&token(remote)).len();
     assert_eq!(length(None), 51);
+    for over in STREAMS {
+        assert_eq!(
+            keys.seal(&FlowToken { over, ..token(None) }).len(),
+            51,
+            "{over:?}: nobody else's business"
+        );
+    }
     assert_eq!(length(Some("192.0.2.1:5060")), 59);
     assert_eq!(length(Some("[2001:db8::1]:5060")), 75);
 }
@@ -160,6 +170,14 @@ fn nodes_of_another_build_read_the_same_tokens() {
     // Change the version with the format: nodes of both meet in one cluster.
     let text = ring(&[(1, OLD)]).seal(&token(Some("192.0.2.1:5060")));
     assert_eq!(text, "AQEsgmhMTvS8C4l-pxoq01cMjG-95Zh8WIZ6ncgj5S9tCpv5SzfOmWWDj64");
+    let texts = STREAMS.map(|over| ring(&[(1, OLD)]).seal(&FlowToken { over, ..token(None) }));
+    let known = [
+        "AQFmsmACNcFlyEVe6270y-Jgmy3kEnP_oubQp2LmBgHIFUsOwPw",
+        "AQE270tc_Uwc_KWA3_JnK8_JV689mpD6wQhobWU7i4BAdxXrhaI",
+        "AQHl1PJh9iWAaW3Kv1otyRxlVQC4c8WGYY1Wr713d37jSoxwmto",
+        "AQFZOjf-Q_cxyxFpX2863IP1nWQhjCzqXAvVr4YZ3FCSVxyUErw",
+    ];
+    assert_eq!(texts, known);
 }
 
 #[test]
@@ -254,14 +272,19 @@ fn s5_3_a_token_names_its_own_flow_and_no_other() {
     let restarted = NodeRun { epoch: run.epoch + 1, ..run.clone() };
 
     let udp = FlowToken::of(run.clone(), &flow, Transport::Udp);
-    assert_eq!(udp.remote, Some(flow.remote));
+    assert_eq!((udp.over, udp.over.transport()), (Over::Udp(flow.remote), Transport::Udp));
     assert!(udp.names(&run, &flow));
     assert!(!udp.names(&run, &elsewhere), "another peer of the same socket");
 
-    let tcp = FlowToken::of(run.clone(), &flow, Transport::Tcp);
-    assert_eq!(tcp.remote, None, "a connection's address is nobody's business");
-    assert!(tcp.names(&run, &flow));
-    for token in [&udp, &tcp] {
+    let streams = [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+    let streams = streams.map(|transport| {
+        let token = FlowToken::of(run.clone(), &flow, transport);
+        assert_eq!(token.over.transport(), transport);
+        assert_eq!(token.over.remote(), None, "a connection's address is nobody's business");
+        assert!(token.names(&run, &flow) && token.names(&run, &elsewhere));
+        token
+    });
+    for token in streams.iter().chain([&udp]) {
         assert!(!token.names(&run, &later), "a later connection with the same addresses");
         assert!(!token.names(&restarted, &flow), "the same place in another run");
     }

@@ -6,7 +6,8 @@ use flowhold_cluster::binding::{Binding, BindingKey};
 use flowhold_cluster::location::Bindings;
 use smallvec::SmallVec;
 
-use super::target::{Target, transport_of};
+use super::target::Target;
+use crate::proto::edge::transport_of;
 use crate::proto::forking::Instance;
 
 /// Instances and their flows.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use flowhold_cluster::binding::Binding;
-use flowhold_cluster::flow;
 
+use crate::proto::edge::transport_of;
 use crate::proto::{Hop, NextHop, Source};
 use crate::sip::{Transport, Uri};
 
@@ -83,15 +83,4 @@ fn request_uri(contact: &[u8]) -> Cow<'_, [u8]> {
         }
     }
     Cow::Owned(kept)
-}
-
-/// What a flow runs over, in SIP's words.
-pub(super) fn transport_of(transport: flow::Transport) -> Transport {
-    match transport {
-        flow::Transport::Udp => Transport::Udp,
-        flow::Transport::Tcp => Transport::Tcp,
-        flow::Transport::Tls => Transport::Tls,
-        flow::Transport::Ws => Transport::Ws,
-        flow::Transport::Wss => Transport::Wss,
-    }
 }

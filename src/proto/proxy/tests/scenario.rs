@@ -30,7 +30,7 @@ pub(super) fn settings() -> Settings {
         flow_timer: Duration::from_secs(120),
         flow_timer_udp: Duration::from_secs(25),
         domains: vec![b"example.com".as_slice().into()],
-        hosts: vec![(b"192.0.2.1".as_slice().into(), 5060)],
+        hosts: [5060, 5061, 80, 443].map(|port| (b"192.0.2.1".as_slice().into(), port)).into(),
         sent_by: SentBy {
             udp: sent_by("5060"),
             tcp: sent_by("5060"),

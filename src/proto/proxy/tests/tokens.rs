@@ -29,10 +29,12 @@ fn refused(text: &str) -> (u16, Vec<Event>) {
 
 #[test]
 fn s5_3_1_an_incoming_request_goes_over_the_flow_of_its_token_with_its_request_uri() {
-    for to in [bob(), bob_udp()] {
+    let streams = [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+    for to in streams.map(|over| Source { transport: over, ..bob() }).into_iter().chain([bob_udp()]) {
         let mut scenario = Scenario::with(settings(), &[]);
         let sent = only(scenario.request(&along(&route(to)), alice()));
         assert!(sent.is_to(to));
+        assert_eq!(sent.message.top_via().unwrap().transport(), Some(to.transport));
         assert_eq!(sent.message.request_uri(), BOB_CONTACT.as_bytes());
         assert_eq!(sent.message.first(Name::Route), None);
         assert_eq!(statuses(&scenario.message(sent.answer(200), to)), [200]);
