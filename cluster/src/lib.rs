@@ -6,6 +6,7 @@
 //! | `binding` | a binding, its AOR, and what makes two bindings the same |
 //! | `location` | the location service as a trait: what every store does |
 //! | `memory` | the store in this process's memory: one node, nothing to install |
+//! | `redis` | Redis: the connections to it, and the scripts that run in it |
 //! | `token` | flow tokens: a flow as the user part of a SIP URI, sealed with keys that rotate |
 //!
 //! The bottom layer: it knows nothing of the node that uses it and never parses SIP. Contact and Path are opaque here.
@@ -14,4 +15,5 @@ pub mod binding;
 pub mod flow;
 pub mod location;
 pub mod memory;
+pub mod redis;
 pub mod token;

@@ -8,6 +8,7 @@
 //! - `request`: makes requests; `message`: reads what arrived and answers it
 //! - `dialog`: a dialog, and a call that makes one
 //! - `ua`: what a UA does with them: register, send, take in, answer
+//! - `redis`: a `redis-server` of the test's own
 //! - `stun`: STUN Binding requests and responses
 //! - `wait`: conditions
 #![allow(dead_code, unused_imports, reason = "each test target uses its own part of it")]
@@ -16,6 +17,7 @@ pub(crate) mod client;
 pub(crate) mod dialog;
 pub(crate) mod message;
 pub(crate) mod node;
+pub(crate) mod redis;
 pub(crate) mod request;
 pub(crate) mod stun;
 pub(crate) mod ua;
@@ -25,5 +27,6 @@ pub(crate) use client::Client;
 pub(crate) use dialog::{Dialog, call};
 pub(crate) use message::Message;
 pub(crate) use node::Node;
+pub(crate) use redis::RedisServer;
 pub(crate) use request::Request;
 pub(crate) use wait::{DEADLINE, wait_until, wait_until_within};

@@ -1,0 +1,70 @@
+//! Why a command failed.
+
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
+
+use super::value::Value;
+
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("there is no connection")]
+    NotConnected,
+    #[error("the connection broke")]
+    Lost,
+    #[error("no answer in time")]
+    Late,
+    /// It is for a Redis that has become a replica.
+    #[error("the server is a replica")]
+    NoMaster,
+    /// It has the server's own words, as all that follow.
+    #[error("{0}")]
+    NotServing(String),
+    #[error("{0}")]
+    Refused(String),
+    #[error("the server does not know the script")]
+    UnknownScript,
+}
+
+/// What Redis answered.
+pub(super) fn read(answer: RedisResult<redis::Value>) -> Result<Value, Failure> {
+    match answer {
+        Ok(value) => convert(value),
+        Err(error) => Err(of(&error)),
+    }
+}
+
+fn convert(value: redis::Value) -> Result<Value, Failure> {
+    match value {
+        redis::Value::Nil => Ok(Value::Nil),
+        redis::Value::Int(number) => Ok(Value::Number(number)),
+        redis::Value::Boolean(truth) => Ok(Value::Number(truth.into())),
+        redis::Value::BulkString(octets) => Ok(Value::Octets(octets)),
+        redis::Value::SimpleString(text) => Ok(Value::Octets(text.into_bytes())),
+        redis::Value::Okay => Ok(Value::Octets(b"OK".to_vec())),
+        redis::Value::Array(values) => {
+            values.into_iter().map(convert).collect::<Result<_, _>>().map(Value::List)
+        }
+        redis::Value::ServerError(error) => Err(of(&RedisError::from(error))),
+        other => Err(Failure::Refused(format!("an answer of an unexpected kind: {other:?}"))),
+    }
+}
+
+fn of(error: &RedisError) -> Failure {
+    let words = || match (error.code(), error.detail()) {
+        (Some(code), Some(detail)) => format!("{code} {detail}"),
+        _ => error.to_string(),
+    };
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::NoScript) => Failure::UnknownScript,
+        ErrorKind::Server(ServerErrorKind::ReadOnly) => Failure::NoMaster,
+        ErrorKind::Server(
+            ServerErrorKind::BusyLoading
+            | ServerErrorKind::ClusterDown
+            | ServerErrorKind::MasterDown
+            | ServerErrorKind::TryAgain,
+        ) => Failure::NotServing(words()),
+        _ if error.is_timeout() => Failure::Late,
+        _ if error.is_io_error() => Failure::Lost,
+        _ if error.code() == Some("BUSY") => Failure::NotServing(words()),
+        _ => Failure::Refused(words()),
+    }
+}

@@ -1,0 +1,43 @@
+//! Redis as it is met: a real `redis-server` that is killed, frozen, emptied, and put behind TLS, a Redis Cluster or
+//! Sentinels. What the store in it does is in `tests/location`.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod connection;
+
+use std::time::Duration;
+
+use flowhold_cluster::location::Unavailable;
+use flowhold_cluster::redis::{Arg, Redis, Script, Settings, Value};
+
+/// Notes a word, and returns how many were noted.
+static NOTE: Script = Script::new("return redis.call('RPUSH', KEYS[1], ARGV[1])");
+
+/// Runs on a thread of its own like a worker: one runtime, which goes on while the test does other things.
+struct Worker {
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Worker {
+    fn start() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Self { runtime }
+    }
+
+    fn note(&self, redis: &Redis, key: &str) -> Result<i64, Unavailable> {
+        let noted = self.runtime.block_on(redis.eval(&NOTE, key.as_bytes(), &[Arg::from("word")]));
+        noted.map(|value| value.number().unwrap())
+    }
+}
+
+/// What the tests use: short, since they wait for it.
+fn settings(url: String) -> Settings {
+    Settings { urls: vec![url], deadline: Duration::from_millis(200), ..Settings::default() }
+}
+
+fn octets(text: &str) -> Value {
+    Value::Octets(text.as_bytes().to_vec())
+}
