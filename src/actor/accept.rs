@@ -1,16 +1,27 @@
 //! Accepts connections on one listener of one worker, and starts the actor of each.
+//!
+//! ```text
+//!   accepted --- from a load balancer ---> reads the PROXY protocol header ---> whose it is ---> Connection
+//!      |                                       |  none in time                     ^
+//!      |                                       v                                   |
+//!      |                                    closed                                 |
+//!      +--- from anybody else -----------------------------------------------------+
+//! ```
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tracing::warn;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tracing::{debug, warn};
 
 use super::connection::Connection;
 use super::worker::Worker;
 use crate::metrics::Refused;
-use crate::net::admission::Refusal;
+use crate::net::admission::{Permit, Refusal};
+use crate::net::proxy_protocol::{self, Fault};
 use crate::sip::Transport;
 
 /// How long a listener pauses when the system has no descriptor or memory for another connection: trying again at
@@ -36,18 +47,68 @@ pub async fn accept(listener: TcpListener, worker: Rc<Worker>) {
             }
         };
         failing = false;
-        match worker.node.admission.admit(remote.ip()) {
-            Ok(permit) => {
-                worker.node.metrics.accepted.inc(Transport::Tcp);
-                // A pong is two octets that must not wait for more.
-                let _ = stream.set_nodelay(true);
-                Connection::start(stream, Transport::Tcp, remote, permit, Rc::clone(&worker));
+        match worker.node.admission.admit_unnamed() {
+            Err(refusal) => refuse(&worker, remote, refusal),
+            Ok(permit) if worker.node.config.listen.is_load_balancer(remote.ip()) => {
+                // Others are accepted while its header is on its way.
+                actix_rt::spawn(pass_on(stream, remote, permit, Rc::clone(&worker)));
             }
-            Err(refusal) => {
-                worker.node.metrics.refused.inc(Refused::from(refusal));
-                warn!(peer = %remote, %refusal, "connection refused");
-            }
+            Ok(permit) => enter(stream, remote, permit, Rc::clone(&worker)),
         }
+    }
+}
+
+/// Lets a connection in whose client is known.
+fn enter(stream: TcpStream, client: SocketAddr, permit: Permit, worker: Rc<Worker>) {
+    match permit.named(client.ip()) {
+        Ok(permit) => {
+            worker.node.metrics.accepted.inc(Transport::Tcp);
+            // A pong is two octets that must not wait for more.
+            let _ = stream.set_nodelay(true);
+            Connection::start(stream, Transport::Tcp, client, permit, worker);
+        }
+        Err(refusal) => refuse(&worker, client, refusal),
+    }
+}
+
+fn refuse(worker: &Worker, peer: SocketAddr, refusal: Refusal) {
+    worker.node.metrics.refused.inc(Refused::from(refusal));
+    warn!(%peer, %refusal, "connection refused");
+}
+
+/// Lets a connection in that a load balancer passes on, once it has said whose it is.
+async fn pass_on(mut stream: TcpStream, balancer: SocketAddr, permit: Permit, worker: Rc<Worker>) {
+    let within = worker.node.config.limits.header_timeout;
+    let header = timeout(within, proxy_protocol::receive(&mut stream)).await;
+    let refused = match &header {
+        Ok(Ok(client)) => {
+            // Version 1 has no word for a balancer's own connection: HAProxy then names itself.
+            return match client.filter(|client| *client != balancer) {
+                Some(client) => enter(stream, client, permit, worker),
+                None => own(stream, balancer, permit, worker).await,
+            };
+        }
+        Ok(Err(Fault::Silent | Fault::Io(_))) => {
+            debug!(%balancer, "closed before a PROXY protocol header");
+            return;
+        }
+        Err(_) | Ok(Err(Fault::Missing | Fault::BreaksOff)) => Refused::NoProxyHeader,
+        Ok(Err(Fault::TooLong | Fault::Malformed(_))) => Refused::BadProxyHeader,
+    };
+    worker.node.metrics.refused.inc(refused);
+    if let Ok(Err(fault)) = header {
+        warn!(%balancer, %fault, "connection refused");
+    } else {
+        warn!(%balancer, "connection refused: no PROXY protocol header in time");
+    }
+}
+
+/// A balancer's own connection: as a rule a health check, which says no more and is gone.
+async fn own(stream: TcpStream, balancer: SocketAddr, permit: Permit, worker: Rc<Worker>) {
+    let within = worker.node.config.limits.header_timeout;
+    match timeout(within, stream.peek(&mut [0])).await {
+        Ok(Ok(0) | Err(_)) => debug!(%balancer, "health check"),
+        Ok(Ok(_)) | Err(_) => enter(stream, balancer, permit, worker),
     }
 }
 

@@ -86,6 +86,18 @@ fn check_listeners(config: &Config, found: &mut Findings) {
     for address in repeated(&listen.tcp) {
         found.fault(&["listen.tcp"], format!("{address} stands there twice"));
     }
+    if !listen.proxy_protocol_from.is_empty() && listen.tcp.is_empty() {
+        found.warning(
+            &["listen.proxy_protocol_from", "listen.tcp"],
+            "without a TCP listener nobody sends a PROXY protocol header: there is none over UDP",
+        );
+    }
+    for network in listen.proxy_protocol_from.iter().filter(|network| network.is_everybody()) {
+        found.warning(
+            &["listen.proxy_protocol_from"],
+            format!("{network} lets anybody say which address it comes from, and no UA that comes without a balancer in"),
+        );
+    }
     if let Some(address) = admin {
         if address.port() != 0 && listen.tcp.contains(&address) {
             found.fault(

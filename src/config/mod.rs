@@ -14,6 +14,7 @@
 //! - `units`: durations, sizes, addresses and names as they are written
 //! - `secret`: texts that are shown nowhere
 //! - `next_hop`: next hops and routes as they are written
+//! - `network`: addresses and networks of peers as they are written
 //!
 //! A key that has no effect is no key: what this version does not do, it does not accept.
 
@@ -21,6 +22,7 @@ mod check;
 mod fault;
 mod load;
 mod model;
+mod network;
 mod next_hop;
 mod secret;
 mod units;
@@ -31,5 +33,6 @@ pub use model::{
     Admin, Cluster, Config, Limits, Listen, Location, Log, LogFormat, Node, Outbound, PingTimeout, Profile,
     Proxy, RedisMode, Registrar, Store, TokenKey, Tokens, WhenDown,
 };
+pub use network::Network;
 pub use next_hop::{Matcher, NextHop, NextHopTransport, Route};
 pub use secret::Secret;

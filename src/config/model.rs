@@ -1,12 +1,13 @@
 //! The types: one struct per section, one field per key of `config/default.toml`, where each key's reason stands.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::network::{self, Network};
 use super::next_hop::{self, NextHop, Route};
 use super::secret::Secret;
 use super::units;
@@ -63,9 +64,17 @@ pub struct Listen {
     /// Host or host:port for Via and Path; empty: the listener's own address. See [`Listen::sent_by`].
     #[serde(deserialize_with = "units::advertise")]
     pub advertise: String,
+    /// Load balancers, whose connections begin with a PROXY protocol header.
+    #[serde(deserialize_with = "network::networks")]
+    pub proxy_protocol_from: Vec<Network>,
 }
 
 impl Listen {
+    /// Whether a connection from this address has to begin with a PROXY protocol header.
+    pub fn is_load_balancer(&self, address: IpAddr) -> bool {
+        self.proxy_protocol_from.iter().any(|network| network.contains(address))
+    }
+
     /// What this node calls itself, in Via and Path, on the listener bound to `local` (with the port that it got):
     /// `host:port`. A listener on all addresses without `advertise` is called by the address that the machine's routes
     /// choose towards the outside, since `0.0.0.0` is nothing that a peer could send to.
@@ -362,9 +371,9 @@ fn advertised(advertise: &str, local: SocketAddr) -> String {
 
 /// The address from which this machine would send to the outside, in `local`'s family: connecting a UDP socket asks the
 /// routes and sends nothing. Without a route out: loopback.
-fn outward_address(local: SocketAddr) -> std::net::IpAddr {
+fn outward_address(local: SocketAddr) -> IpAddr {
     use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
-    let (loopback, documentation): (std::net::IpAddr, std::net::IpAddr) = if local.is_ipv4() {
+    let (loopback, documentation): (IpAddr, IpAddr) = if local.is_ipv4() {
         (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(192, 0, 2, 1).into())
     } else {
         (Ipv6Addr::LOCALHOST.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into())

@@ -79,6 +79,10 @@ label! {
         MaxConnections => "max_connections",
         /// A connection above `limits.max_connections_per_address`.
         PerAddress => "max_connections_per_address",
+        /// A connection of a load balancer without a PROXY protocol header in time.
+        NoProxyHeader => "no_proxy_header",
+        /// A connection of a load balancer whose PROXY protocol header does not parse or is too long.
+        BadProxyHeader => "bad_proxy_header",
         /// A message for an actor that cannot keep up, answered 503 where it was a request.
         MailboxFull => "mailbox_full",
         /// A request above `proxy.max_transactions`, answered 503.

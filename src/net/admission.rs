@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Why a connection is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +33,8 @@ struct Open {
 #[derive(Debug)]
 pub struct Permit {
     admission: Arc<Admission>,
-    address: IpAddr,
+    /// Whose connection it is, once that is known.
+    address: Option<IpAddr>,
 }
 
 impl Admission {
@@ -45,33 +46,56 @@ impl Admission {
 
     /// Lets a connection from `address` in, unless a limit is reached.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Permit, Refusal> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        self.admit_unnamed()?.named(address)
+    }
+
+    /// Lets in a connection that has yet to say whose it is, unless all there may be are open.
+    pub fn admit_unnamed(self: &Arc<Self>) -> Result<Permit, Refusal> {
+        let mut open = self.lock();
         if open.total >= self.max_total {
             return Err(Refusal::Total);
         }
-        let from_address = open.per_address.entry(address).or_default();
-        if *from_address >= self.max_per_address {
-            return Err(Refusal::Address);
-        }
-        *from_address += 1;
         open.total += 1;
-        Ok(Permit { admission: Arc::clone(self), address })
+        Ok(Permit { admission: Arc::clone(self), address: None })
     }
 
     /// Connections that are open now.
     pub fn total(&self) -> usize {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).total
+        self.lock().total
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// The connection, so far nobody's, is from `address`.
+    pub fn named(mut self, address: IpAddr) -> Result<Permit, Refusal> {
+        let mut open = self.admission.lock();
+        let from_address = open.per_address.entry(address).or_default();
+        let full = *from_address >= self.admission.max_per_address;
+        if !full {
+            *from_address += 1;
+        }
+        drop(open);
+        if full {
+            return Err(Refusal::Address);
+        }
+        self.address = Some(address);
+        Ok(self)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut open = self.admission.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.admission.lock();
         open.total -= 1;
-        if let Some(count) = open.per_address.get_mut(&self.address) {
+        let Some(address) = self.address else { return };
+        if let Some(count) = open.per_address.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
-                open.per_address.remove(&self.address);
+                open.per_address.remove(&address);
             }
         }
     }
@@ -95,6 +119,17 @@ mod tests {
         drop(first);
         assert_eq!(admission.total(), 2);
         assert!(admission.admit(HERE).is_ok());
+    }
+
+    #[test]
+    fn a_connection_that_is_nobodys_yet_counts_in_all_and_then_for_whose_it_is() {
+        let admission = Admission::new(3, 1);
+        let (first, second) = (admission.admit_unnamed().unwrap(), admission.admit_unnamed().unwrap());
+        let _third = admission.admit_unnamed().unwrap();
+        assert_eq!(admission.admit_unnamed().unwrap_err(), Refusal::Total);
+        let _first = first.named(HERE).unwrap();
+        assert_eq!(second.named(HERE).unwrap_err(), Refusal::Address);
+        assert_eq!(admission.total(), 2, "who is refused makes room");
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! Sockets: opening listeners, who is let in, the bounded writer, and what ICMP says of a UDP peer.
+//! Sockets: opening listeners, who is let in, what load balancers say of clients, the bounded writer, and what ICMP says of a UDP peer.
 
 pub mod admin;
 pub mod admission;
 pub mod descriptors;
 pub mod icmp;
 pub mod listen;
+pub mod proxy_protocol;
 pub mod writer;

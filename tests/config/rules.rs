@@ -53,6 +53,33 @@ fn a_listener_on_all_addresses_says_what_via_carries() {
 }
 
 #[test]
+fn load_balancers_are_addresses_or_networks_and_not_everybody() {
+    let text = "[listen]\nproxy_protocol_from = [\"192.0.2.1\", \"10.0.0.0/8\", \"fd00::/8\"]\n";
+    let listen = load_text(text, &[]).unwrap().config.listen;
+    for balancer in ["192.0.2.1", "10.1.2.3", "fd00::1"] {
+        assert!(listen.is_load_balancer(balancer.parse().unwrap()), "{balancer}");
+    }
+    for other in ["192.0.2.2", "11.0.0.1", "127.0.0.1", "fe80::1"] {
+        assert!(!listen.is_load_balancer(other.parse().unwrap()), "{other}");
+    }
+    assert_fault(
+        "[listen]\nproxy_protocol_from = [\"lb.example.com\"]\n",
+        "listen.proxy_protocol_from: `lb.example.com` is not an address or a network such as \"192.0.2.1\", \"10.0.0.0/8\" or \"fd00::/8\"",
+    );
+    for (text, warning) in [
+        ("proxy_protocol_from = [\"0.0.0.0/0\"]", "0.0.0.0/0 lets anybody say which address it comes from"),
+        (
+            "proxy_protocol_from = [\"::1\"]\ntcp = []",
+            "without a TCP listener nobody sends a PROXY protocol header",
+        ),
+    ] {
+        let warnings = warnings_of(&format!("[listen]\n{text}\n"));
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].starts_with(&format!("listen.proxy_protocol_from: {warning}")), "{warnings:?}");
+    }
+}
+
+#[test]
 fn an_admin_listener_beyond_loopback_is_a_warning() {
     assert_eq!(
         warnings_of("[admin]\nlisten = \"192.0.2.1:8060\"\n"),

@@ -1,0 +1,7 @@
+//! A node among what operators put around it: load balancers in front of it, signals that end it.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod proxy_protocol;
