@@ -5,28 +5,32 @@
 //! at work at a time; the other waits, as does its server.
 
 use std::{
+    fmt::Display,
     io::{self, BufRead as _, Write as _},
     net::SocketAddr,
     path::Path,
     process::{Command, Stdio},
 };
 
-use serde::{Deserialize, Serialize};
+use clap::ValueEnum as _;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     Fault,
     child::Running,
     drive::{Bounds, Pass, drive},
     lane::Lane,
-    rows,
+    recovery::{Recovered, recover},
+    rows::Table,
 };
 
-/// Drives a row.
+/// What the load is told.
 #[derive(Debug, Serialize, Deserialize)]
-struct Order {
-    /// Place of the row in [`rows::all`].
-    row: usize,
-    bounds: Bounds,
+enum Order {
+    /// Drives the row that has this place in its table.
+    Drive { row: usize, bounds: Bounds },
+    /// Says that it watches; then every flow that is closed is opened again at one of these servers, and its UA registers.
+    Recover { servers: Vec<SocketAddr>, flows: usize },
 }
 
 /// A load process.
@@ -36,10 +40,20 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Starts the load on `server`: UAs enough for `flows`, none of them connected yet.
-    pub fn start(program: &Path, server: SocketAddr, flows: u32, window: u32) -> Result<Self, Fault> {
+    /// Starts the load of a table on `servers`: UAs enough for `flows`, none of them connected yet.
+    pub fn start(
+        program: &Path,
+        table: Table,
+        servers: &[SocketAddr],
+        flows: u32,
+        window: u32,
+    ) -> Result<Self, Fault> {
         let mut command = Command::new(program);
-        command.args(["drive", "--server", &server.to_string()]);
+        let table = table.to_possible_value().expect("no table is hidden");
+        command.args(["drive", "--table", table.get_name()]);
+        for server in servers {
+            command.args(["--server", &server.to_string()]);
+        }
         command.args(["--flows", &flows.to_string(), "--window", &window.to_string()]);
         match Running::start(command.stdin(Stdio::piped())) {
             Ok(running) => Ok(Driver { running }),
@@ -49,25 +63,54 @@ impl Driver {
 
     /// Drives a row within the bounds.
     pub async fn drive(&mut self, row: usize, bounds: Bounds) -> Result<Pass, Fault> {
-        let ended = |error: String| Fault::Setup(format!("the load ended: {error}"));
-        let order =
-            serde_json::to_string(&Order { row, bounds }).map_err(|error| ended(error.to_string()))?;
+        self.order(&Order::Drive { row, bounds })?;
+        self.answer().await
+    }
+
+    /// Has the load watch its flows, as many of which will be closed, to open them again at `servers`: see
+    /// [`recover`](crate::recovery::recover).
+    pub async fn watch(&mut self, servers: Vec<SocketAddr>, flows: usize) -> Result<(), Fault> {
+        self.order(&Order::Recover { servers, flows })?;
+        self.answer().await
+    }
+
+    /// What came of those that [`Driver::watch`] was told of.
+    pub async fn recovered(&mut self) -> Result<Recovered, Fault> {
+        self.answer().await
+    }
+
+    fn order(&mut self, order: &Order) -> Result<(), Fault> {
+        let order = serde_json::to_string(order).map_err(ended)?;
         let stdin = self.running.stdin().expect("stdin was asked for");
-        writeln!(stdin, "{order}").map_err(|error| ended(error.to_string()))?;
-        let line = self.running.lines.recv().await.ok_or_else(|| ended("no line".into()))?;
-        serde_json::from_str::<Result<Pass, Fault>>(&line).map_err(|error| ended(error.to_string()))?
+        writeln!(stdin, "{order}").map_err(ended)
+    }
+
+    async fn answer<T: DeserializeOwned>(&mut self) -> Result<T, Fault> {
+        let line = self.running.lines.recv().await.ok_or_else(|| ended("no line"))?;
+        serde_json::from_str::<Result<T, Fault>>(&line).map_err(ended)?
     }
 }
 
+fn ended(error: impl Display) -> Fault {
+    Fault::Setup(format!("the load ended: {error}"))
+}
+
 /// The load process: carries out the orders on stdin until it closes.
-pub async fn serve(server: SocketAddr, flows: u32, window: u32) -> io::Result<()> {
-    let rows = rows::all();
-    let mut lanes = Lane::spread(server, flows, window);
+pub async fn serve(table: Table, servers: &[SocketAddr], flows: u32, window: u32) -> io::Result<()> {
+    let rows = table.rows();
+    let mut lanes = Lane::spread(servers, flows, window);
     for line in io::stdin().lock().lines() {
-        let Order { row, bounds } = serde_json::from_str(&line?)?;
-        let row = rows.get(row).ok_or(io::ErrorKind::InvalidInput)?;
-        let done = drive(row, &mut lanes, bounds).await;
-        writeln!(io::stdout(), "{}", serde_json::to_string(&done)?)?;
+        let done = match serde_json::from_str(&line?)? {
+            Order::Drive { row, bounds } => {
+                let entry = rows.get(row).ok_or(io::ErrorKind::InvalidInput)?;
+                serde_json::to_string(&drive(&entry.row, &mut lanes, bounds).await)?
+            }
+            Order::Recover { servers, flows } => {
+                writeln!(io::stdout(), "{}", serde_json::to_string(&Ok::<(), Fault>(()))?)?;
+                serde_json::to_string(&recover(&mut lanes, &servers, flows).await)?
+            }
+        };
+        writeln!(io::stdout(), "{done}")?;
     }
     Ok(())
 }

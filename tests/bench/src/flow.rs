@@ -26,25 +26,27 @@ pub struct Flow {
 impl Flow {
     /// Opens the UA's flow from the UA's source address.
     pub async fn connect(ua: Ua, server: SocketAddr) -> Result<Self, Fault> {
-        let open: Result<_, std::io::Error> = async {
-            let socket = TcpSocket::new_v4()?;
-            socket.bind(SocketAddr::V4(SocketAddrV4::new(ua.source(), 0)))?;
-            let stream = socket.connect(server).await?;
-            stream.set_nodelay(true)?;
-            Ok((stream.local_addr()?, stream))
-        }
-        .await;
-        match open {
-            Ok((local, stream)) => {
-                Ok(Flow { ua, out: Vec::new(), local, stream, inbox: Vec::new(), frame: 0 })
-            }
-            Err(error) => Err(Fault::Socket { flow: ua.number, why: error.to_string() }),
-        }
+        let (local, stream) = open(&ua, server).await?;
+        Ok(Flow { ua, out: Vec::new(), local, stream, inbox: Vec::new(), frame: 0 })
     }
 
     /// This end's address.
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Returns when the server has closed the flow.
+    pub async fn closed(&mut self) {
+        let mut stray = [0; 2048];
+        while let Ok(1..) = self.stream.read(&mut stray).await {}
+    }
+
+    /// Opens the flow of the same UA anew and registers over it.
+    pub async fn reopen(&mut self, server: SocketAddr) -> Result<(), Fault> {
+        (self.local, self.stream) = open(&self.ua, server).await?;
+        self.inbox.clear();
+        self.frame = 0;
+        self.register().await
     }
 
     /// Writes the next REGISTER of its UA and waits for its 200.
@@ -107,4 +109,16 @@ impl Flow {
         }
         Err(Fault::wrong(self.ua.number, "bytes that nobody asked for", &self.inbox[self.frame..]))
     }
+}
+
+async fn open(ua: &Ua, server: SocketAddr) -> Result<(SocketAddr, TcpStream), Fault> {
+    let open: Result<_, std::io::Error> = async {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::V4(SocketAddrV4::new(ua.source(), 0)))?;
+        let stream = socket.connect(server).await?;
+        stream.set_nodelay(true)?;
+        Ok((stream.local_addr()?, stream))
+    }
+    .await;
+    open.map_err(|error| Fault::Socket { flow: ua.number, why: error.to_string() })
 }

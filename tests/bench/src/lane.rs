@@ -10,27 +10,36 @@ use crate::{Fault, flow::Flow, ua::Ua};
 /// A place of the window.
 #[derive(Debug)]
 pub struct Lane {
-    /// Where the server listens.
-    pub server: SocketAddr,
+    /// Where the server listens; a cluster at several addresses.
+    servers: Vec<SocketAddr>,
     /// UAs that have no flow yet.
     pub waiting: Vec<Ua>,
     /// Flows that are registered.
     pub flows: Vec<Flow>,
     /// The flow that the next operation takes.
     next: usize,
+    /// UAs in all.
+    size: usize,
 }
 
 impl Lane {
     /// Spreads `flows` UAs over as many lanes as the window has places. Each lane has two flows at least, for a row needs
     /// a caller and a callee.
-    pub fn spread(server: SocketAddr, flows: u32, window: u32) -> Vec<Lane> {
+    pub fn spread(servers: &[SocketAddr], flows: u32, window: u32) -> Vec<Lane> {
         let lanes = window.min(flows / 2).max(1);
         let lane = |first| {
             // From the back, so that the lowest number connects first.
-            let waiting = (first..flows.max(2)).step_by(lanes as usize).map(Ua::new).rev().collect();
-            Lane { server, waiting, flows: Vec::new(), next: 0 }
+            let waiting: Vec<Ua> = (first..flows.max(2)).step_by(lanes as usize).map(Ua::new).rev().collect();
+            let size = waiting.len();
+            Lane { servers: servers.to_vec(), waiting, flows: Vec::new(), next: 0, size }
         };
         (0..lanes).map(lane).collect()
+    }
+
+    /// Where the next UA that waits is to connect: the first half of a lane to the first of two servers, the second half to
+    /// the second, so that caller and callee of [`Lane::pair`] are never at the same one where the lane is even.
+    pub fn server(&self) -> SocketAddr {
+        self.servers[self.flows.len() * self.servers.len() / self.size]
     }
 
     /// The next flow in turn.

@@ -8,12 +8,13 @@
 //! | file | what is there |
 //! | --- | --- |
 //! | [`floor`] | the bare responder |
-//! | [`server`], [`process`] | a server under measurement: started, read (CPU, memory), ended |
+//! | [`server`], `member`, `redis`, [`process`] | a server under measurement, of one process or several: started, read (CPU, memory), ended |
 //! | [`ua`], [`dialog`], [`wire`] | what a UA says, in a call and out of it, and how its answers are checked |
 //! | [`flow`], [`lane`] | one TCP flow of a UA; the share of the flows which one of the window's places drives |
-//! | [`rows`] | one file per row of the table: a new row is a new file there |
+//! | [`rows`] | one file per row of the tables: a new row is a new file there |
 //! | [`mod@drive`], [`driver`] | the closed loop: a fixed number of operations outstanding; the process that runs it |
 //! | [`run`], [`report`] | the rounds, and the table |
+//! | [`recovery`], [`curve`] | the UAs of a node that is killed, and the time until they are reachable again |
 //!
 //! Every answer is checked. One that is lost, wrong, or not asked for ends the run as failed: see [`Fault`].
 
@@ -26,6 +27,7 @@
 #![allow(clippy::similar_names, reason = "caller and callee are the standard's words")]
 
 mod child;
+pub mod curve;
 pub mod dialog;
 pub mod drive;
 pub mod driver;
@@ -33,7 +35,10 @@ mod fault;
 pub mod floor;
 pub mod flow;
 pub mod lane;
+mod member;
 pub mod process;
+pub mod recovery;
+mod redis;
 pub mod report;
 mod response;
 pub mod rows;

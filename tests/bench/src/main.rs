@@ -1,15 +1,26 @@
 //! The command line of the bench.
 
-use std::{io, io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io,
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand};
 use flowhold_bench::{
-    Fault, driver, floor,
+    Fault,
+    curve::Curve,
+    driver, floor,
     process::{self, Pinning},
     report::Report,
+    rows::Table,
     run::{self, Plan, Subject},
-    server::Kind,
+    server::{Kind, Node},
 };
+use serde::Serialize;
 use tokio::{
     runtime,
     signal::{
@@ -40,11 +51,16 @@ enum Command {
     /// Starts floor and node in turn, loads them, and prints the table. Exit status: 0; 1 for an answer lost or wrong; 2 when it
     /// could not run; 3 with --strict when a row is beyond its limit.
     Load(Load),
-    /// The load's own process, which `load` starts for each server: takes orders on stdin.
+    /// The same for clusters, which takes a `redis-server`: a node with Redis against one without, two nodes that forward to each
+    /// other against one, and the time until all UAs of a killed node are reachable again.
+    Cluster(Load),
+    /// The load's own process, which is started for each server: takes orders on stdin.
     #[command(hide = true)]
     Drive {
         #[arg(long)]
-        server: SocketAddr,
+        table: Table,
+        #[arg(long)]
+        server: Vec<SocketAddr>,
         #[arg(long)]
         flows: u32,
         #[arg(long)]
@@ -97,7 +113,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Floor { listen, workers } => run_floor(listen, workers),
         Command::Load(load) => run_load(&load),
-        Command::Drive { server, flows, window } => run_driver(server, flows, window),
+        Command::Cluster(load) => run_cluster(&load),
+        Command::Drive { table, server, flows, window } => run_driver(table, &server, flows, window),
     };
     done.unwrap_or_else(|fault| {
         // Nobody is left to tell when stderr is closed too.
@@ -118,62 +135,109 @@ fn run_floor(listen: SocketAddr, workers: usize) -> Result<ExitCode, Fault> {
     }
 }
 
-fn run_driver(server: SocketAddr, flows: u32, window: u32) -> Result<ExitCode, Fault> {
+fn run_driver(table: Table, servers: &[SocketAddr], flows: u32, window: u32) -> Result<ExitCode, Fault> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let done = runtime.and_then(|runtime| runtime.block_on(driver::serve(server, flows, window)));
+    let done = runtime.and_then(|runtime| runtime.block_on(driver::serve(table, servers, flows, window)));
     done.map(|()| ExitCode::SUCCESS).map_err(|error| Fault::Setup(format!("load: {error}")))
 }
 
 fn run_load(load: &Load) -> Result<ExitCode, Fault> {
-    let setup = |error: io::Error| Fault::Setup(error.to_string());
-    let descriptors = process::raise_descriptor_limit().map_err(setup)?;
-    if descriptors < u64::from(load.flows) + 100 {
-        return Err(Fault::Setup(format!(
-            "{} flows need more descriptors than the limit of {descriptors}",
-            load.flows
-        )));
-    }
-    let program = std::env::current_exe().map_err(setup)?;
-    let plan = Plan {
-        program: program.clone(),
-        flows: load.flows,
-        window: load.window,
-        operations: load.ops,
-        rounds: load.rounds,
-        row_time: load.row_time,
-        answer_time: load.answer_time,
-        rest: load.rest,
-        pinning: load.pin.then(Pinning::part).transpose().map_err(setup)?,
+    let program = load.prepare()?;
+    let floor = Kind::Floor { program: program.clone(), workers: load.workers };
+    let other = match load.node() {
+        Some(node) => Subject::new("node", Kind::Node(node)),
+        None => Subject::new("floor again", floor.clone()),
     };
-    let floor = Kind::Floor { program, workers: load.workers };
-    let other = match &load.node {
-        Some(program) => Subject {
-            name: "node".into(),
-            kind: Kind::Node { program: program.clone(), workers: load.workers, flows: load.flows },
-        },
-        None => Subject { name: "floor again".into(), kind: floor.clone() },
-    };
-    let subjects = [Subject { name: "floor".into(), kind: floor }, other];
+    let subjects = [Subject::new("floor", floor), other];
+    let report = interruptible(load.compare(&program, Table::Floor, &subjects))?;
+    load.show(&report, &report.table())?;
+    Ok(load.verdict(&[report]))
+}
 
+fn run_cluster(load: &Load) -> Result<ExitCode, Fault> {
+    let program = load.prepare()?;
+    let Some(node) = load.node() else { return Err(Fault::Setup("a cluster takes --node".into())) };
+    let cluster = |nodes| Kind::Cluster { node: node.clone(), nodes };
+    let store = [Subject::new("memory", Kind::Node(node.clone())), Subject::new("Redis", cluster(1))];
+    let across = [Subject::new("one node", cluster(1)), Subject::new("two nodes", cluster(2))];
+    let (store, across, curve) = interruptible(async {
+        Ok((
+            load.compare(&program, Table::Store, &store).await?,
+            load.compare(&program, Table::Across, &across).await?,
+            Curve::measure(&program, &node, load.flows, load.window).await?,
+        ))
+    })?;
+    let tables = [store.table(), across.table(), curve.table()].concat();
+    load.show(&(&store, &across, &curve), &tables)?;
+    Ok(load.verdict(&[store, across]))
+}
+
+impl Load {
+    /// Raises the limit of descriptors, and gives this program.
+    fn prepare(&self) -> Result<PathBuf, Fault> {
+        let descriptors = process::raise_descriptor_limit().map_err(setup)?;
+        if descriptors < u64::from(self.flows) + 100 {
+            return Err(Fault::Setup(format!(
+                "{} flows need more descriptors than the limit of {descriptors}",
+                self.flows
+            )));
+        }
+        std::env::current_exe().map_err(setup)
+    }
+
+    fn node(&self) -> Option<Node> {
+        let program = self.node.clone()?;
+        Some(Node { program, workers: self.workers, flows: self.flows })
+    }
+
+    async fn compare(&self, program: &Path, table: Table, subjects: &[Subject; 2]) -> Result<Report, Fault> {
+        let plan = Plan {
+            table,
+            program: program.to_owned(),
+            flows: self.flows,
+            window: self.window,
+            operations: self.ops,
+            rounds: self.rounds,
+            row_time: self.row_time,
+            answer_time: self.answer_time,
+            rest: self.rest,
+            pinning: self.pin.then(Pinning::part).transpose().map_err(setup)?,
+        };
+        let rounds = run::run(&plan, subjects).await?;
+        Ok(Report::new(table, subjects, self.flows, rounds))
+    }
+
+    fn show(&self, report: &impl Serialize, table: &str) -> Result<(), Fault> {
+        if self.json {
+            let json =
+                serde_json::to_string_pretty(report).map_err(|error| Fault::Setup(error.to_string()))?;
+            write!(io::stderr(), "{table}").and_then(|()| writeln!(io::stdout(), "{json}")).map_err(setup)
+        } else {
+            write!(io::stdout(), "{table}").map_err(setup)
+        }
+    }
+
+    fn verdict(&self, reports: &[Report]) -> ExitCode {
+        let falls_short = reports.iter().any(|report| !report.falls_short().is_empty());
+        if self.strict && falls_short { ExitCode::from(3) } else { ExitCode::SUCCESS }
+    }
+}
+
+/// A run that is interrupted drops what it holds: its processes end with it.
+fn interruptible<T>(measure: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(setup)?;
-    let rounds = runtime.block_on(async {
+    runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(setup)?;
         let interrupted = || Err(Fault::Setup("interrupted".into()));
-        // A run that is interrupted drops what it holds: its processes end with it.
         tokio::select! {
-            rounds = run::run(&plan, &subjects) => rounds,
+            measured = measure => measured,
             _ = ctrl_c() => interrupted(),
             _ = terminate.recv() => interrupted(),
         }
-    })?;
-    let report = Report::new(&subjects, load.flows, rounds);
-    if load.json {
-        let json = serde_json::to_string_pretty(&report).map_err(|error| Fault::Setup(error.to_string()))?;
-        write!(io::stderr(), "{}", report.table())
-            .and_then(|()| writeln!(io::stdout(), "{json}"))
-            .map_err(setup)?;
-    } else {
-        write!(io::stdout(), "{}", report.table()).map_err(setup)?;
-    }
-    Ok(if load.strict && !report.falls_short().is_empty() { ExitCode::from(3) } else { ExitCode::SUCCESS })
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+fn setup(error: io::Error) -> Fault {
+    Fault::Setup(error.to_string())
 }

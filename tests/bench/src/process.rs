@@ -1,6 +1,6 @@
 //! What the system accounts to a process, and what it allows this one.
 
-use std::{fs, io, time::Duration};
+use std::{fs, io, iter::Sum, time::Duration};
 
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
@@ -26,6 +26,16 @@ pub struct Memory {
     pub pss: u64,
     /// Resident and of no file: heap and stacks.
     pub anonymous: u64,
+}
+
+impl Sum for Memory {
+    fn sum<I: Iterator<Item = Memory>>(all: I) -> Memory {
+        all.fold(Memory::default(), |sum, one| Memory {
+            rss: sum.rss + one.rss,
+            pss: sum.pss + one.pss,
+            anonymous: sum.anonymous + one.anonymous,
+        })
+    }
 }
 
 /// Memory of the process now.

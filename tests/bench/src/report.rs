@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     process::Memory,
-    rows,
+    rows::Table,
     run::{Round, Slice, Subject},
 };
 
@@ -69,9 +69,9 @@ pub struct MemoryLine {
 
 impl Report {
     /// The report of a run.
-    pub fn new([floor, node]: &[Subject; 2], flows: u32, rounds: Vec<Round>) -> Self {
-        let rows = rows::all().into_iter().enumerate();
-        let lines = rows.map(|(at, row)| line(row.name(), row.limit(), &rounds, at)).collect();
+    pub fn new(table: Table, [floor, node]: &[Subject; 2], flows: u32, rounds: Vec<Round>) -> Self {
+        let rows = table.rows().into_iter().enumerate();
+        let lines = rows.map(|(at, entry)| line(entry.row.name(), entry.limit, &rounds, at)).collect();
         let memory = |row, limit, read: fn(&Round) -> [[Memory; 2]; 2], kind: fn(&Memory) -> u64| {
             let of = |subject: usize| {
                 median(rounds.iter().map(|round| {
@@ -81,11 +81,12 @@ impl Report {
             };
             MemoryLine { row, bytes: [of(0), of(1)], limit }
         };
+        let limit = (table == Table::Floor).then_some(MEMORY_LIMIT);
         let registered = |round: &Round| [round.before, round.registered];
         let after = |round: &Round| [round.before, round.after];
         let memory = vec![
-            memory("RSS, registered and idle", Some(MEMORY_LIMIT), registered, |memory| memory.rss),
-            memory("RSS, idle after all rows", Some(MEMORY_LIMIT), after, |memory| memory.rss),
+            memory("RSS, registered and idle", limit, registered, |memory| memory.rss),
+            memory("RSS, idle after all rows", limit, after, |memory| memory.rss),
             memory("PSS, registered and idle", None, registered, |memory| memory.pss),
             memory("heap, registered and idle", None, registered, |memory| memory.anonymous),
         ];

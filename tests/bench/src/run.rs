@@ -18,7 +18,7 @@ use crate::{
     drive::Bounds,
     driver::Driver,
     process::{Memory, Pinning},
-    rows::{self, Amount},
+    rows::{Amount, Table},
     server::{Kind, Server},
 };
 
@@ -28,6 +28,8 @@ const SLICES: u64 = 20;
 /// How much is done.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// What is done.
+    pub table: Table,
     /// This program, which is also the load.
     pub program: PathBuf,
     /// Flows to each server, each a TCP connection with a binding.
@@ -55,6 +57,13 @@ pub struct Subject {
     pub name: String,
     /// Which it is.
     pub kind: Kind,
+}
+
+impl Subject {
+    /// A server and its name.
+    pub fn new(name: &str, kind: Kind) -> Self {
+        Subject { name: name.into(), kind }
+    }
 }
 
 /// What one round found of both servers.
@@ -101,14 +110,15 @@ pub async fn run(plan: &Plan, subjects: &[Subject; 2]) -> Result<Vec<Round>, Fau
     Ok(rounds)
 }
 
-async fn round(plan: &Plan, [floor, node]: &[Subject; 2]) -> Result<Round, Fault> {
-    let mut pairs = [pair(plan, floor).await?, pair(plan, node).await?];
+async fn round(plan: &Plan, [first, second]: &[Subject; 2]) -> Result<Round, Fault> {
+    let mut pairs = [pair(plan, first).await?, pair(plan, second).await?];
     let before = memory(&pairs).await?;
     let mut registered = before;
     let mut slices = Vec::new();
-    for (at, row) in rows::all().iter().enumerate() {
-        slices.push(in_slices(plan, at, row.amount(), &mut pairs).await?);
-        if row.amount() == Amount::EachFlow {
+    for (at, entry) in plan.table.rows().iter().enumerate() {
+        let amount = entry.row.amount();
+        slices.push(in_slices(plan, at, amount, &mut pairs).await?);
+        if amount == Amount::EachFlow {
             registered = memory(&pairs).await?;
         }
     }
@@ -126,12 +136,12 @@ async fn pair(plan: &Plan, subject: &Subject) -> Result<Pair, Fault> {
     if let Some(pinning) = &plan.pinning {
         pinning.load().map_err(setup)?;
     }
-    let driver = Driver::start(&plan.program, server.tcp(), plan.flows, plan.window)?;
+    let driver = Driver::start(&plan.program, plan.table, &server.tcp(), plan.flows, plan.window)?;
     Ok(Pair { server, driver })
 }
 
-async fn memory([floor, node]: &[Pair; 2]) -> Result<[Memory; 2], Fault> {
-    Ok([floor.server.memory_at_rest().await?, node.server.memory_at_rest().await?])
+async fn memory([first, second]: &[Pair; 2]) -> Result<[Memory; 2], Fault> {
+    Ok([first.server.memory_at_rest().await?, second.server.memory_at_rest().await?])
 }
 
 /// A row of a round: its slices for both servers.

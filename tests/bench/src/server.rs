@@ -1,30 +1,21 @@
-//! A server under measurement: its own process, started on a free port, ended by its pid.
+//! A server under measurement: its own processes, started on free ports, ended by their pids. A cluster counts as one
+//! server: what its nodes spend is added up, what their Redis spends is not.
 
 use std::{
-    fs::{self, File},
-    io::Write as _,
     net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::{
     Fault,
-    child::Running,
-    process::{self, Memory},
-    ua::DOMAIN,
+    member::{Member, Program},
+    process::Memory,
+    redis::Redis,
 };
-
-/// A server is ready within this time, or it failed.
-const START: Duration = Duration::from_secs(15);
-
-/// Transactions that a node takes at a time. The load is as fast as the node, and those of an INVITE stay for 32 s after its
-/// 2xx (RFC 6026, Timers L and M): more than a node would have to hold in its life outside of a bench.
-const TRANSACTIONS: u32 = 10_000_000;
 
 /// Which server.
 #[derive(Debug, Clone)]
@@ -37,54 +28,81 @@ pub enum Kind {
         workers: usize,
     },
     /// A node with the memory store.
-    Node {
-        /// The `flowhold` binary.
-        program: PathBuf,
-        /// Workers; 0: one per core.
-        workers: usize,
-        /// Flows that it must take from one address.
-        flows: u32,
+    Node(Node),
+    /// Nodes that share a Redis.
+    Cluster {
+        /// Each of them.
+        node: Node,
+        /// How many.
+        nodes: usize,
     },
+}
+
+/// How a node is started.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The `flowhold` binary.
+    pub program: PathBuf,
+    /// Workers; 0: one per core.
+    pub workers: usize,
+    /// Flows that it must take from one address.
+    pub flows: u32,
 }
 
 /// A running server. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Server {
-    name: String,
-    running: Running,
-    tcp: SocketAddr,
-    directory: TempDir,
+    members: Vec<Member>,
+    _redis: Option<Redis>,
+    _directory: TempDir,
 }
 
 impl Server {
-    /// Starts the server and waits for the line by which it says where it listens.
+    /// Starts the server and waits for the lines by which its processes say where they listen.
     pub async fn start(name: &str, kind: &Kind) -> Result<Self, Fault> {
         let fault = |why: String| Fault::Server { server: name.into(), why };
         let directory = TempDir::new().map_err(|error| fault(error.to_string()))?;
-        let mut command = command(kind, directory.path()).map_err(|error| fault(error.to_string()))?;
-        let log = File::create(log(&directory)).map_err(|error| fault(error.to_string()))?;
-        let running = Running::start(command.stdin(Stdio::null()).stderr(log));
-        let running =
-            running.map_err(|error| fault(format!("{}: {error}", command.get_program().display())))?;
-        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut server = Server { name: name.into(), running, tcp: unknown, directory };
-        server.tcp = server.wait_until_ready().await?;
-        Ok(server)
+        let mut members = Vec::new();
+        let mut redis = None;
+        match kind {
+            Kind::Floor { program, workers } => {
+                let program = Program::Floor { program, workers: *workers };
+                members.push(Member::start(name, &program, directory.path()).await?);
+            }
+            Kind::Node(node) => {
+                let program = Program::Node { node, id: "bench", redis: None };
+                members.push(Member::start(name, &program, directory.path()).await?);
+            }
+            Kind::Cluster { node, nodes } => {
+                let redis = redis.insert(Redis::start(directory.path()).await?);
+                for number in 1..=*nodes {
+                    let id = format!("bench{number}");
+                    let program = Program::Node { node, id: &id, redis: Some(redis.url()) };
+                    members.push(Member::start(name, &program, directory.path()).await?);
+                }
+            }
+        }
+        Ok(Server { members, _redis: redis, _directory: directory })
     }
 
-    /// Where it listens for TCP.
-    pub fn tcp(&self) -> SocketAddr {
-        self.tcp
+    /// Where its processes listen for TCP.
+    pub fn tcp(&self) -> Vec<SocketAddr> {
+        self.members.iter().map(Member::tcp).collect()
+    }
+
+    /// Kills the first of its processes, without a warning.
+    pub fn kill_first(&mut self) {
+        drop(self.members.remove(0));
     }
 
     /// CPU time since its start.
     pub fn cpu(&self) -> Result<Duration, Fault> {
-        process::cpu(self.running.pid()).map_err(|error| self.fault(&format!("its CPU time: {error}")))
+        self.members.iter().map(Member::cpu).sum()
     }
 
     /// Memory now.
     pub fn memory(&self) -> Result<Memory, Fault> {
-        process::memory(self.running.pid()).map_err(|error| self.fault(&format!("its memory: {error}")))
+        self.members.iter().map(Member::memory).sum()
     }
 
     /// Memory at rest: read until it and the CPU time stand still for a moment, for five seconds at most.
@@ -102,60 +120,4 @@ impl Server {
             }
         }
     }
-
-    async fn wait_until_ready(&mut self) -> Result<SocketAddr, Fault> {
-        let ready = async {
-            while let Some(line) = self.running.lines.recv().await {
-                if line.split_whitespace().any(|word| word == "ready") {
-                    return Some(line);
-                }
-            }
-            None
-        };
-        let Ok(Some(line)) = timeout(START, ready).await else { return Err(self.fault("no ready line")) };
-        let tcp = line.split_whitespace().find_map(|word| word.strip_prefix("tcp="));
-        tcp.and_then(|tcp| tcp.split(',').next()?.parse().ok())
-            .ok_or_else(|| self.fault(&format!("its ready line names no TCP listener: {line}")))
-    }
-
-    /// A fault of this server, with the end of its log.
-    fn fault(&self, why: &str) -> Fault {
-        let log = fs::read_to_string(log(&self.directory)).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        let end = lines[lines.len().saturating_sub(10)..].join("\n");
-        Fault::Server { server: self.name.clone(), why: format!("{why}\n{end}") }
-    }
-}
-
-fn log(directory: &TempDir) -> PathBuf {
-    directory.path().join("stderr")
-}
-
-fn command(kind: &Kind, directory: &Path) -> std::io::Result<Command> {
-    Ok(match kind {
-        Kind::Floor { program, workers } => {
-            let mut command = Command::new(program);
-            command.args(["floor", "--listen", "127.0.0.1:0", "--workers", &workers.to_string()]);
-            command
-        }
-        Kind::Node { program, workers, flows } => {
-            let file = directory.join("bench.toml");
-            write!(
-                File::create(&file)?,
-                "[node]\nid = \"bench\"\ndomains = [\"{DOMAIN}\"]\nworkers = {workers}\n\
-                 [listen]\ntcp = [\"127.0.0.1:0\"]\nudp = [\"127.0.0.1:0\"]\n\
-                 [limits]\nmax_connections_per_address = {flows}\n\
-                 [proxy]\nmax_transactions = {TRANSACTIONS}\n\
-                 [admin]\nlisten = \"\"\n",
-            )?;
-            let mut command = Command::new(program);
-            command.args(["node", "--config"]).arg(file).env_remove("RUST_LOG");
-            for (key, _) in std::env::vars_os() {
-                if key.as_encoded_bytes().starts_with(b"FLOWHOLD__") {
-                    command.env_remove(key);
-                }
-            }
-            command
-        }
-    })
 }

@@ -20,7 +20,9 @@ use flowhold_bench::{
     drive::{Bounds, drive},
     floor,
     lane::Lane,
-    rows,
+    recovery::recover,
+    rows::Table,
+    server::{Kind, Server},
 };
 
 const BENCH: &str = env!("CARGO_BIN_EXE_flowhold-bench");
@@ -259,8 +261,8 @@ fn a_run_of_the_floor_with_itself_is_status_0_and_names_all_rows() {
         .unwrap();
     assert!(done.status.success(), "{done:?}");
     let table = String::from_utf8(done.stdout).unwrap();
-    for row in rows::all() {
-        assert!(table.contains(row.name()), "{table}");
+    for entry in Table::Floor.rows() {
+        assert!(table.contains(entry.row.name()), "{table}");
     }
 }
 
@@ -291,16 +293,37 @@ fn a_node_that_does_not_start_is_status_2() {
     assert!(String::from_utf8_lossy(&done.stderr).contains("no such key"), "{done:?}");
 }
 
+#[test]
+fn all_uas_of_a_server_that_is_killed_register_at_another() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let recovered = runtime.block_on(async {
+        let floor = Kind::Floor { program: BENCH.into(), workers: 1 };
+        let mut killed = Server::start("killed", &floor).await.unwrap();
+        let others = [floor::start((Ipv4Addr::LOCALHOST, 0).into(), 1).unwrap()];
+        let mut lanes = Lane::spread(&killed.tcp(), 20, 4);
+        let bounds = Bounds { operations: 20, time: Duration::from_secs(30), answer: Duration::from_secs(5) };
+        let rows = Table::Across.rows();
+        drive(&rows[0].row, &mut lanes, bounds).await.unwrap();
+        let kill = async { killed.kill_first() };
+        let (recovered, ()) = tokio::join!(recover(&mut lanes, &others, 20), kill);
+        // Each of them can be reached over its new flow.
+        drive(&rows[1].row, &mut lanes, bounds).await.unwrap();
+        recovered.unwrap()
+    });
+    assert_eq!((recovered.after.len(), recovered.failures), (20, 0));
+    assert!(recovered.after.is_sorted(), "{recovered:?}");
+}
+
 /// Runs all rows over a few flows against the floor, whose bytes are changed on their way.
 fn load(change: Change) -> Result<(), Fault> {
     let address = relay(change);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut lanes = Lane::spread(address, 12, 4);
+        let mut lanes = Lane::spread(&[address], 12, 4);
         let bounds =
             Bounds { operations: 60, time: Duration::from_secs(30), answer: Duration::from_millis(500) };
-        for row in rows::all() {
-            drive(&row, &mut lanes, bounds).await?;
+        for entry in Table::Floor.rows() {
+            drive(&entry.row, &mut lanes, bounds).await?;
         }
         Ok(())
     })

@@ -16,10 +16,6 @@ impl Row for Call {
         "call, INVITE to BYE"
     }
 
-    fn limit(&self) -> Option<f64> {
-        Some(2.5)
-    }
-
     fn operate<'a>(&'a self, lane: &'a mut Lane) -> Operation<'a> {
         let caller_ends = self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
         Box::pin(async move {

@@ -10,10 +10,6 @@ impl Row for ConnectAndRegister {
         "connect + REGISTER"
     }
 
-    fn limit(&self) -> Option<f64> {
-        None
-    }
-
     fn amount(&self) -> Amount {
         Amount::EachFlow
     }
@@ -21,7 +17,7 @@ impl Row for ConnectAndRegister {
     fn operate<'a>(&'a self, lane: &'a mut Lane) -> Operation<'a> {
         Box::pin(async move {
             let Some(ua) = lane.waiting.pop() else { return Ok(()) };
-            let mut flow = Flow::connect(ua, lane.server).await?;
+            let mut flow = Flow::connect(ua, lane.server()).await?;
             flow.register().await?;
             lane.flows.push(flow);
             Ok(())

@@ -10,10 +10,6 @@ impl Row for Message {
         "MESSAGE + 200"
     }
 
-    fn limit(&self) -> Option<f64> {
-        Some(2.5)
-    }
-
     fn operate<'a>(&'a self, lane: &'a mut Lane) -> Operation<'a> {
         Box::pin(async move {
             let (caller, callee) = lane.pair();

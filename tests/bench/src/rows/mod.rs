@@ -1,7 +1,8 @@
-//! The rows of the table. A row is an operation that a lane repeats; a new row is a file here and a line in [`all`].
+//! The rows of the tables. A row is an operation that a lane repeats; a new row is a file here and a line in
+//! [`Table::rows`].
 //!
-//! A row that needs another server (TLS, WebSocket, two nodes) adds it to [`crate::server::Kind`]; its flows come from a
-//! row of its own in the place of [`connect`].
+//! A row that needs another server (TLS, WebSocket) adds it to [`crate::server::Kind`]; its flows come from a row of its own
+//! in the place of [`connect`].
 
 mod call;
 mod connect;
@@ -10,6 +11,8 @@ mod ping;
 mod refresh;
 
 use std::{pin::Pin, sync::Arc};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{Fault, lane::Lane};
 
@@ -20,9 +23,6 @@ pub type Operation<'a> = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send +
 pub trait Row: Send + Sync {
     /// What the table calls it.
     fn name(&self) -> &'static str;
-
-    /// What the node's CPU may be of the floor's at most; `None`: for information.
-    fn limit(&self) -> Option<f64>;
 
     /// How often it runs in a round.
     fn amount(&self) -> Amount {
@@ -42,13 +42,49 @@ pub enum Amount {
     Operations,
 }
 
-/// All rows, in the order in which a round runs them. The first one opens the flows.
-pub fn all() -> Vec<Arc<dyn Row>> {
-    vec![
-        Arc::new(connect::ConnectAndRegister),
-        Arc::new(ping::Ping),
-        Arc::new(refresh::Refresh),
-        Arc::new(message::Message),
-        Arc::new(call::Call::default()),
-    ]
+/// A table: two servers, and what is done to both of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+pub enum Table {
+    /// The floor and a node.
+    Floor,
+    /// A node with its bindings in its own memory, and one that keeps them in Redis.
+    Store,
+    /// One node, and two between which every request crosses. Both keep their bindings in Redis.
+    Across,
+}
+
+/// A row in its table.
+pub struct Entry {
+    /// The row.
+    pub row: Arc<dyn Row>,
+    /// What the second server's CPU may be of the first's at most; `None`: for information.
+    pub limit: Option<f64>,
+}
+
+impl Table {
+    /// Its rows, in the order in which a round runs them. The first one opens the flows.
+    pub fn rows(self) -> Vec<Entry> {
+        fn entry(row: impl Row + 'static, limit: Option<f64>) -> Entry {
+            Entry { row: Arc::new(row), limit }
+        }
+        let connect = entry(connect::ConnectAndRegister, None);
+        match self {
+            Table::Floor => vec![
+                connect,
+                entry(ping::Ping, Some(1.3)),
+                entry(refresh::Refresh, Some(2.5)),
+                entry(message::Message, Some(2.5)),
+                entry(call::Call::default(), Some(2.5)),
+            ],
+            Table::Store => vec![
+                connect,
+                entry(ping::Ping, None),
+                entry(refresh::Refresh, Some(2.0)),
+                entry(message::Message, None),
+            ],
+            Table::Across => {
+                vec![connect, entry(message::Message, Some(2.0)), entry(call::Call::default(), None)]
+            }
+        }
+    }
 }

@@ -14,10 +14,6 @@ impl Row for Ping {
         "ping"
     }
 
-    fn limit(&self) -> Option<f64> {
-        Some(1.3)
-    }
-
     fn operate<'a>(&'a self, lane: &'a mut Lane) -> Operation<'a> {
         Box::pin(async move {
             let flow = lane.flow();

@@ -10,10 +10,6 @@ impl Row for Refresh {
         "REGISTER refresh"
     }
 
-    fn limit(&self) -> Option<f64> {
-        Some(2.5)
-    }
-
     fn operate<'a>(&'a self, lane: &'a mut Lane) -> Operation<'a> {
         Box::pin(lane.flow().register())
     }
