@@ -66,6 +66,10 @@ impl Message {
         self
     }
 
+    pub(crate) fn is_request(&self) -> bool {
+        !self.start_line.starts_with("SIP/")
+    }
+
     /// The method of a request.
     #[track_caller]
     pub(crate) fn method(&self) -> &str {

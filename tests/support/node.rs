@@ -124,6 +124,19 @@ impl Node {
         fs::read_to_string(self.directory.path().join("log")).unwrap()
     }
 
+    /// Ends the process at once.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Sends the process a signal: `-TERM`, `-STOP`, `-CONT`.
+    #[track_caller]
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// Whether the process still runs.
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.try_wait().unwrap().is_none()

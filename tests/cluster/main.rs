@@ -1,0 +1,11 @@
+//! Several nodes, one Redis, proved from outside: real processes on free ports, UAs over real sockets.
+//!
+//! - `cluster`: the nodes and their Redis: started, killed, frozen, cut off, started again
+//! - `fault_proxy`: stands in front of a node's cluster listener, so that links can be cut and healed
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cluster;
+mod fault_proxy;
