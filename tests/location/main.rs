@@ -1,11 +1,16 @@
 //! What every store of the location service does: one suite of rules, run over each store.
 //!
 //! A rule is a function over `dyn Location`, and `suite!` makes a test of each rule for a store. A rule that is not in the
-//! list of `suite!` is dead code, which the build refuses. To add a store, add a function that opens an empty one.
+//! list of `suite!` is dead code, which the build refuses. To add a store, add a function that opens an empty one. A store
+//! that does not limit how many AORs there are says why.
 #![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
 
 mod make;
 mod model;
+mod redis;
 mod rules;
 
 use std::time::Duration;
@@ -21,10 +26,16 @@ const MAX_AORS: usize = 64;
 
 macro_rules! suite {
     ($store:ident, $open:expr) => {
+        suite! { @rules $store, $open, limit: an_aor_over_the_limit_of_aors_is_refused_until_one_is_forgotten; }
+    };
+    ($store:ident, $open:expr, no limit of AORs because $reason:literal) => {
+        suite! { @rules $store, $open, }
+    };
+    (@rules $store:ident, $open:expr, $($file:ident: $rule:ident;)*) => {
         mod $store {
             use super::*;
 
-            suite! { @rules $open,
+            suite! { @tests $open, $($file: $rule;)*
                 replace: s6_the_same_instance_and_reg_id_replace_whatever_contact_and_call_id;
                 replace: s6_another_reg_id_or_instance_is_another_binding;
                 replace: s10_3_a_contact_replaces_all_that_it_is_equivalent_to;
@@ -45,7 +56,6 @@ macro_rules! suite {
                 limit: a_binding_over_the_limit_undoes_the_whole_update;
                 limit: the_limit_counts_neither_replaced_nor_removed_nor_expired_bindings;
                 limit: an_aor_over_a_lowered_limit_may_refresh_and_remove;
-                limit: an_aor_over_the_limit_of_aors_is_refused_until_one_is_forgotten;
                 time: an_expired_binding_is_never_returned;
                 time: an_aor_is_known_for_a_time_after_its_last_binding_ended;
                 time: purging_forgets_what_is_over_and_nothing_else;
@@ -61,7 +71,7 @@ macro_rules! suite {
             }
         }
     };
-    (@rules $open:expr, $($file:ident: $rule:ident;)+) => {
+    (@tests $open:expr, $($file:ident: $rule:ident;)+) => {
         $(
             #[test]
             fn $rule() {
@@ -75,3 +85,9 @@ suite!(memory, || {
     let settings = Settings { remember: REMEMBER, max_aors: MAX_AORS };
     Store::new(Memory::new(settings))
 });
+
+suite!(
+    redis_store,
+    redis::open,
+    no limit of AORs because "a count over all slots cannot be part of an atomic step on one: Redis has maxmemory"
+);

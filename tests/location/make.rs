@@ -19,12 +19,23 @@ pub(crate) type Open<'a> = &'a dyn Fn() -> Store;
 pub(crate) struct Store {
     location: Arc<dyn Location>,
     runtime: Arc<Runtime>,
+    histories: u32,
 }
 
 impl Store {
     pub(crate) fn new(location: impl Location) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { location: Arc::new(location), runtime: Arc::new(runtime) }
+        Self { location: Arc::new(location), runtime: Arc::new(runtime), histories: 256 }
+    }
+
+    /// With fewer random histories tried on it, since each step takes its time.
+    pub(crate) fn trying(mut self, histories: u32) -> Self {
+        self.histories = histories;
+        self
+    }
+
+    pub(crate) fn histories(&self) -> u32 {
+        self.histories
     }
 
     pub(crate) fn update(&self, register: Register) -> Result<Bindings, UpdateError> {

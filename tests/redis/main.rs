@@ -6,6 +6,7 @@
 mod support;
 
 mod connection;
+mod store;
 
 use std::time::Duration;
 

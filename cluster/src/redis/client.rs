@@ -12,11 +12,11 @@ use tokio::task::AbortHandle;
 use crate::location::Unavailable;
 
 use super::breaker;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::lane::{Lane, NoConnection};
 use super::script::{Arg, Script};
 use super::settings::{Settings, SettingsError};
-use super::target::Target;
+use super::target::{Connection, Target};
 use super::value::Value;
 
 /// How many commands failed, by what was wrong.
@@ -70,50 +70,78 @@ impl Redis {
         key: &[u8],
         args: &[Arg<'_>],
     ) -> Result<Value, Unavailable> {
+        self.run(async |connection| {
+            let by_hash = command("EVALSHA", script.hash(), key, args);
+            match failure::read(connection.call(&by_hash).await) {
+                Err(Failure::UnknownScript) => {
+                    let whole = command("EVAL", script.source(), key, args);
+                    failure::read(connection.call(&whole).await)
+                }
+                result => result,
+            }
+        })
+        .await
+    }
+
+    /// The fields of a hash: each, and behind it its value. None where there is no such key.
+    pub(super) async fn hash(&self, key: &[u8]) -> Result<Vec<Value>, Unavailable> {
+        let fields = self.run(async |connection| {
+            let mut command = Cmd::with_capacity(2, 7 + key.len());
+            command.arg("HGETALL").arg(key);
+            failure::read(connection.call(&command).await)
+        });
+        match fields.await? {
+            Value::List(fields) => Ok(fields),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Of an answer that is not what it should be: somebody else writes to the same keys.
+    pub(super) fn unexpected(&self, value: &Value) -> Unavailable {
+        let core = &self.shared.core;
+        let failure = Failure::Refused(format!("an unexpected answer: {value:?}"));
+        core.count(&failure);
+        core.refused(&failure);
+        core.unavailable()
+    }
+
+    /// Runs a command on the connection of this runtime, within the deadline.
+    async fn run(
+        &self,
+        command: impl AsyncFnOnce(&mut Connection) -> Result<Value, Failure>,
+    ) -> Result<Value, Unavailable> {
         let core = &self.shared.core;
         let lane = self.lane();
         let mut generation = 0;
         let run = async {
             let mut used = lane.connection().await.map_err(|NoConnection| Failure::NotConnected)?;
             generation = used.generation;
-            let by_hash = command("EVALSHA", script.hash(), key, args);
-            match super::failure::read(used.connection.call(&by_hash).await) {
-                Err(Failure::UnknownScript) => {
-                    let whole = command("EVAL", script.source(), key, args);
-                    super::failure::read(used.connection.call(&whole).await)
-                }
-                result => result,
-            }
+            command(&mut used.connection).await
         };
         let result = tokio::time::timeout(core.settings.deadline, run).await.unwrap_or(Err(Failure::Late));
-        match result {
+        let failure = match result {
             Ok(value) => {
                 lane.answered(generation);
                 core.is_refusing.store(false, Ordering::Relaxed);
-                Ok(value)
+                return Ok(value);
             }
-            Err(failure) => {
-                core.count(&failure);
-                match &failure {
-                    Failure::Lost | Failure::NoMaster => {
-                        if lane.lost(generation) {
-                            core.lost(&failure.to_string());
-                        }
-                    }
-                    Failure::Late | Failure::NotServing(_) => {
-                        if lane.failed(generation, Instant::now()) {
-                            core.lost(&failure.to_string());
-                        }
-                    }
-                    Failure::NotConnected | Failure::UnknownScript => {}
-                    Failure::Refused(_) => {
-                        lane.answered(generation);
-                        core.refused(&failure);
-                    }
-                }
-                Err(Unavailable { retry_after: core.settings.retry_after })
+            Err(failure) => failure,
+        };
+        core.count(&failure);
+        let is_lost = match &failure {
+            Failure::Lost | Failure::NoMaster => lane.lost(generation),
+            Failure::Late | Failure::NotServing(_) => lane.failed(generation, Instant::now()),
+            Failure::NotConnected | Failure::UnknownScript => false,
+            Failure::Refused(_) => {
+                lane.answered(generation);
+                core.refused(&failure);
+                false
             }
+        };
+        if is_lost {
+            core.lost(&failure.to_string());
         }
+        Err(core.unavailable())
     }
 
     /// How often a connection was there again after Redis had been lost. Whatever was written before may then be gone.
@@ -225,6 +253,10 @@ impl Core {
             self.reconnects.fetch_add(1, Ordering::AcqRel);
             tracing::info!("Redis is back");
         }
+    }
+
+    fn unavailable(&self) -> Unavailable {
+        Unavailable { retry_after: self.settings.retry_after }
     }
 
     fn refused(&self, failure: &Failure) {

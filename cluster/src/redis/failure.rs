@@ -43,6 +43,10 @@ fn convert(value: redis::Value) -> Result<Value, Failure> {
         redis::Value::Array(values) => {
             values.into_iter().map(convert).collect::<Result<_, _>>().map(Value::List)
         }
+        redis::Value::Map(pairs) => {
+            let values = pairs.into_iter().flat_map(|(field, value)| [field, value]);
+            values.map(convert).collect::<Result<_, _>>().map(Value::List)
+        }
         redis::Value::ServerError(error) => Err(of(&RedisError::from(error))),
         other => Err(Failure::Refused(format!("an answer of an unexpected kind: {other:?}"))),
     }

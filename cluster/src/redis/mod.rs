@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `settings` | which Redis, and how long it may take |
 //! | `client` | [`Redis`], the handle that runs scripts |
+//! | `store` | [`Store`], the bindings of all AORs |
 //! | `script`, `value` | a Lua script with its arguments, and what it returns |
 //! | `lane` | the connection of one runtime, and what keeps it up |
 //! | `breaker` | when a connection is used, waited for and left alone |
@@ -16,6 +17,7 @@ mod failure;
 mod lane;
 mod script;
 mod settings;
+mod store;
 mod target;
 mod value;
 
@@ -23,4 +25,5 @@ pub use breaker::Settings as BreakerSettings;
 pub use client::{Failures, Redis};
 pub use script::{Arg, Script};
 pub use settings::{ClientCertificate, Mode, Settings, SettingsError};
+pub use store::Store;
 pub use value::Value;

@@ -57,7 +57,8 @@ fn key(n: u8) -> flowhold_cluster::binding::BindingKey {
 }
 
 pub(crate) fn any_history_gives_what_a_naive_model_gives(open: Open) {
-    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+    let cases = open().histories();
+    let mut runner = TestRunner::new(Config { failure_persistence: None, cases, ..Config::default() });
     let histories = prop::collection::vec(step(), 1..60);
     runner.run(&histories, |steps| run(&open(), steps)).unwrap();
 }
