@@ -10,11 +10,13 @@
 //! | `breaker` | when a connection is used, waited for and left alone |
 //! | `target` | how a connection is made: one Redis, a Redis Cluster, Sentinels |
 //! | `failure` | why a command failed |
+//! | `lease` | the script of all nodes' leases |
 
 mod breaker;
 mod client;
 mod failure;
 mod lane;
+mod lease;
 mod script;
 mod settings;
 mod store;
@@ -23,6 +25,7 @@ mod value;
 
 pub use breaker::Settings as BreakerSettings;
 pub use client::{Failures, Redis};
+pub(crate) use lease::{Leases, Reading};
 pub use script::{Arg, Script};
 pub use settings::{ClientCertificate, Mode, Settings, SettingsError};
 pub use store::Store;
