@@ -3,6 +3,7 @@
 use actix::{Message as ActorMessage, Recipient};
 use flowhold_cluster::flow::Flow;
 
+use crate::metrics::FlowClosed;
 use crate::proto::keepalive::Assign;
 use crate::proto::proxy::BranchId;
 use crate::proto::{NextHop, Source};
@@ -91,4 +92,12 @@ pub struct PeerUnreachable(
 pub struct FlowFailed(
     /// The flow that was.
     pub Flow,
+);
+
+/// A connection is to be closed, when what waits to be written has been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ActorMessage)]
+#[rtype(result = "()")]
+pub struct Close(
+    /// Why.
+    pub FlowClosed,
 );

@@ -161,6 +161,29 @@ impl Worker {
         full.and_then(|request| self.overloaded(&request, source))
     }
 
+    /// Hands on what came over a link that another node has opened: its requests for flows of this node.
+    ///
+    /// Returns the answer to a request that goes no further.
+    pub fn dispatch_accepted(&self, message: &Message, source: Source) -> Option<Wire> {
+        if !message.is_request() {
+            self.node.metrics.refused.inc(Refused::StrayResponse);
+            return None;
+        }
+        self.answer(message, source, 403, "Forbidden")
+    }
+
+    /// Hands on what came over a link that this node has opened: the responses to its requests.
+    ///
+    /// Returns the answer to a request, for which another node has a link of its own.
+    pub fn dispatch_dialed(&self, message: Message, source: Source) -> Option<Wire> {
+        if message.is_request() {
+            self.node.metrics.refused.inc(Refused::NotOurs);
+            return self.answer(&message, source, 403, "Forbidden");
+        }
+        self.dispatch_response(message, source);
+        None
+    }
+
     /// A response goes to the proxy that sent the request, which may be another worker's.
     fn dispatch_response(&self, message: Message, source: Source) {
         let branch = message.top_via().ok().and_then(|via| via.branch().and_then(Proxy::worker_of_branch));

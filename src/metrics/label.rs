@@ -69,6 +69,10 @@ label! {
         IoError => "io_error",
         /// ICMP said that the peer of a UDP flow is not there.
         Unreachable => "unreachable",
+        /// A ping of this node's own was not answered in time.
+        NoPong => "no_pong",
+        /// The node at the other end of a link has left the cluster, or is another run now.
+        NodeGone => "node_gone",
     }
 }
 
@@ -149,6 +153,8 @@ label! {
         SendQueueFull => "send_queue_full",
         /// A connection that the system had no descriptor or memory for.
         AcceptFailed => "accept_failed",
+        /// A connection to `cluster.listen` that did not prove that it comes from a node, or a node that did not.
+        LinkRefused => "link_refused",
     }
 }
 
@@ -165,6 +171,16 @@ label! {
         TimerC => "timer_c",
         /// A final response to an INVITE was never acknowledged.
         NoAck => "no_ack",
+    }
+}
+
+label! {
+    /// Which end of a link between nodes.
+    LinkSide = "side" {
+        /// The other node opened it.
+        Accepted => "accepted",
+        /// This node opened it, and pings.
+        Dialed => "dialed",
     }
 }
 

@@ -20,7 +20,7 @@ use prometheus_client::registry::Registry;
 use crate::sip::{Method, Transport};
 
 pub use family::{Counters, Gauges, Label};
-pub use label::{BranchFailed, FlowClosed, Refused, Status, TransactionKind};
+pub use label::{BranchFailed, FlowClosed, LinkSide, Refused, Status, TransactionKind};
 
 /// Every counter of a node, shared by its workers.
 #[derive(Debug)]
@@ -50,6 +50,18 @@ pub struct Metrics {
     pub branches_failed: Counters<BranchFailed>,
     /// Requests that went out once more, over another flow of the same instance.
     pub failovers: Counter<u64, AtomicU64>,
+    /// Nodes that hold a lease, this one included.
+    pub cluster_nodes: Gauge<i64, AtomicI64>,
+    /// Links to and from other nodes that are up.
+    pub cluster_links: Gauges<LinkSide>,
+    /// Links that ended, and why.
+    pub cluster_links_closed: Counters<FlowClosed>,
+    /// Leases of this node's own that it found lost.
+    pub cluster_leases_lost: Counter<u64, AtomicU64>,
+    /// How often all live bindings were written to Redis again.
+    pub cluster_restores: Counter<u64, AtomicU64>,
+    /// How often Redis became unavailable.
+    pub redis_unavailable: Counter<u64, AtomicU64>,
 }
 
 impl Metrics {
@@ -71,6 +83,20 @@ impl Metrics {
             transactions: add(&mut registry, "transactions", "Transactions that are open"),
             branches_failed: add(&mut registry, "branches_failed", "Branches without a response, by reason"),
             failovers: add(&mut registry, "failovers", "Requests that went out over another flow of a UA"),
+            cluster_nodes: add(&mut registry, "cluster_nodes", "Nodes that hold a lease, this one included"),
+            cluster_links: add(&mut registry, "cluster_links", "Links to and from other nodes that are up"),
+            cluster_links_closed: add(&mut registry, "cluster_links_closed", "Links that ended, by reason"),
+            cluster_leases_lost: add(
+                &mut registry,
+                "cluster_leases_lost",
+                "Leases of this node's own that it found lost",
+            ),
+            cluster_restores: add(
+                &mut registry,
+                "cluster_restores",
+                "How often all live bindings were written to Redis again",
+            ),
+            redis_unavailable: add(&mut registry, "redis_unavailable", "How often Redis became unavailable"),
             registry,
         }
     }

@@ -52,6 +52,11 @@ impl Writer {
         self.queued = 0;
     }
 
+    /// How many octets wait.
+    pub fn queued(&self) -> usize {
+        self.queued
+    }
+
     /// True when nothing waits.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
@@ -72,7 +77,8 @@ impl Writer {
         }
         // The queue's memory goes with its last octet: most flows are idle most of the time.
         self.queue = VecDeque::new();
-        Poll::Ready(Ok(()))
+        // A stream that encrypts may hold the end of it back.
+        Pin::new(stream).poll_flush(cx)
     }
 
     fn poll_write_some<S>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<usize>>

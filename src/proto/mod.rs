@@ -3,6 +3,7 @@
 
 pub mod edge;
 pub mod forking;
+pub mod hello;
 mod hop;
 pub mod keepalive;
 pub mod proxy;

@@ -1,0 +1,152 @@
+//! What a connection makes of what its peer sends: frames, pongs, messages for the actors behind it.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::task::{self, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Connection;
+use crate::metrics::{FlowClosed, LinkSide};
+use crate::sip::{Frame, Message, Refusal, Wire};
+
+/// A connection reads this often before others on its worker get their turn.
+const READS_PER_TURN: usize = 4;
+
+/// Octets read at once, for all connections of a worker: an idle flow keeps no read buffer.
+const READ_BUFFER: usize = 64 << 10;
+
+/// As many pongs leave in one slice.
+const PONGS_PER_SLICE: usize = 64;
+static PONGS: [u8; 2 * PONGS_PER_SLICE] = {
+    let mut pongs = [b'\r'; 2 * PONGS_PER_SLICE];
+    let mut at = 1;
+    while at < pongs.len() {
+        pongs[at] = b'\n';
+        at += 2;
+    }
+    pongs
+};
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into_boxed_slice());
+}
+
+impl<S> Connection<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    /// Ready when nothing more will be read.
+    pub(super) fn poll_read(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        BUFFER.with_borrow_mut(|buffer| {
+            for _ in 0..READS_PER_TURN {
+                let mut buffer = ReadBuf::new(buffer);
+                match task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+                    Ok(()) if buffer.filled().is_empty() => {
+                        self.fail(FlowClosed::PeerClosed);
+                        return Poll::Ready(());
+                    }
+                    Ok(()) if self.closing.is_none() => self.receive(buffer.filled()),
+                    // What a peer sends after its flow has failed is read to see its close, and not looked at.
+                    Ok(()) => {}
+                    Err(error) => {
+                        self.fail_with(FlowClosed::IoError, &error);
+                        self.writer.clear();
+                        return Poll::Ready(());
+                    }
+                }
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+    }
+
+    fn receive(&mut self, mut octets: &[u8]) {
+        let now = Instant::now();
+        let mut pongs = 0;
+        let refused = loop {
+            match self.framer.next(&mut octets) {
+                Ok(Some(Frame::Ping)) => {
+                    self.keepalive.ping(now);
+                    pongs += 1;
+                }
+                // RFC 5626 §3.5.1: a lone CRLF is a pong; a server sent no ping, so there is nothing to match.
+                Ok(Some(Frame::Pong)) => self.take_pong(now),
+                Ok(Some(Frame::Message(message))) => {
+                    // One that begins in what is left has all of its time.
+                    self.message_due = None;
+                    if let Some(answer) = self.dispatch(message) {
+                        self.push(answer);
+                    }
+                }
+                Ok(None) => break None,
+                Err(refusal) => break Some(refusal),
+            }
+        };
+        if self.is_dialed() && self.framer.take_pong() {
+            self.take_pong(now);
+        }
+        self.pong(pongs);
+        match refused {
+            None => self.watch_message(now),
+            Some(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    fn dispatch(&self, message: Message) -> Option<Wire> {
+        match self.link.as_ref().map(|link| link.side()) {
+            None => self.worker.dispatch(message, self.source),
+            Some(LinkSide::Accepted) => self.worker.dispatch_accepted(&message, self.source),
+            Some(LinkSide::Dialed) => self.worker.dispatch_dialed(message, self.source),
+        }
+    }
+
+    fn take_pong(&mut self, now: Instant) {
+        if let Some(link) = &mut self.link {
+            link.pong(now);
+        }
+    }
+
+    /// RFC 5626 §5.4: each double CRLF between messages is answered at once with one CRLF.
+    fn pong(&mut self, mut count: usize) {
+        if self.link.is_none() {
+            self.worker.node.metrics.pings.inc_by(self.source.transport, count as u64);
+        }
+        while count > 0 && self.closing.is_none() {
+            let slice = count.min(PONGS_PER_SLICE);
+            self.push(Wire::from(Bytes::from_static(&PONGS[..2 * slice])));
+            count -= slice;
+        }
+    }
+
+    fn watch_message(&mut self, now: Instant) {
+        if !self.framer.in_message() {
+            self.message_due = None;
+        } else if self.message_due.is_none() {
+            self.message_due = Some(now + self.worker.node.config.limits.header_timeout);
+        }
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) {
+        if let Some(head) = refusal.head() {
+            let (status, reason) = refusal.status();
+            if let Some(answer) = self.worker.answer(head, self.source, status, reason) {
+                self.push(answer);
+            }
+        }
+        self.fail(FlowClosed::from(refusal));
+    }
+}
+
+impl From<&Refusal> for FlowClosed {
+    fn from(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Garbage => Self::Garbage,
+            Refusal::NoContentLength { .. } => Self::NoContentLength,
+            Refusal::BadContentLength { .. } => Self::BadContentLength,
+            Refusal::TooLarge { .. } => Self::TooLarge,
+        }
+    }
+}
