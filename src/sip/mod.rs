@@ -7,7 +7,7 @@
 //! | names of header fields, methods, transports | `name.rs`, `method.rs` |
 //! | typed views, made when asked for | `via.rs`, `address.rs`, `params.rs`, `uri/` |
 //! | forwarding as a list of slices | `edit.rs`, `wire.rs` |
-//! | responses of our own | `response.rs` |
+//! | requests and responses of our own | `request.rs`, `response.rs` |
 //! | `received` and `rport` | `source.rs` |
 //! | messages and pings in a stream | `framing.rs` |
 //! | STUN Binding on a SIP port, both sides | `stun/` |
@@ -24,6 +24,7 @@ mod message;
 mod method;
 mod name;
 mod params;
+mod request;
 mod response;
 mod source;
 pub mod stun;
@@ -42,6 +43,7 @@ pub use message::{CSeq, Message};
 pub use method::{Method, Transport};
 pub use name::Name;
 pub use params::{Params, unquote};
+pub use request::Request;
 pub use response::Response;
 pub use source::response_target;
 pub use uri::{ComparisonKey, Scheme, Uri};

@@ -8,6 +8,7 @@ mod framing;
 mod framing_properties;
 mod message;
 mod params;
+mod request;
 mod response;
 mod strategies;
 mod stun;

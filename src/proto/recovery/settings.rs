@@ -1,0 +1,92 @@
+//! What a UA registers, where, and how patiently.
+
+use super::BackOff;
+use crate::proto::keepalive::client::Pace;
+use crate::proto::login::Login;
+use crate::proto::transaction::Timers;
+use crate::sip::{Fault, Scheme, Transport, Uri};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// All that a UA's registrations go by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address-of-record, a `sip` URI.
+    pub aor: String,
+    /// The URN that is this UA's, the same for as long as it exists (RFC 5626 §4.1).
+    pub instance_id: String,
+    /// The outbound-proxy-set: a `sip` URI for each flow. The first has reg-id 1.
+    pub proxies: Vec<String>,
+    /// How it proves who it is.
+    pub login: Login,
+    /// How long a binding is asked for.
+    pub expires: Duration,
+    /// How long a failed flow waits.
+    pub back_off: BackOff,
+    /// Of the REGISTERs' transactions.
+    pub timers: Timers,
+    /// How streams are kept alive.
+    pub stream_pace: Pace,
+    /// How UDP is kept alive.
+    pub udp_pace: Pace,
+    /// Whether a registrar that a flow is not good enough for (439) is asked again without outbound.
+    pub may_register_plainly: bool,
+}
+
+impl Settings {
+    /// With the defaults of the RFC.
+    pub fn new(aor: &str, instance_id: &str, proxies: &[&str]) -> Result<Settings, Fault> {
+        for uri in proxies.iter().chain([&aor]) {
+            if Uri::parse(uri.as_bytes())?.scheme != Scheme::Sip {
+                return Err(Fault::UnsupportedScheme);
+            }
+        }
+        Ok(Settings {
+            aor: aor.to_owned(),
+            instance_id: instance_id.to_owned(),
+            proxies: proxies.iter().map(|&proxy| proxy.to_owned()).collect(),
+            login: Login::default(),
+            expires: Duration::from_secs(3600),
+            back_off: BackOff::default(),
+            timers: Timers::default(),
+            stream_pace: Pace::STREAM,
+            udp_pace: Pace::UDP,
+            may_register_plainly: true,
+        })
+    }
+
+    /// The Request-URI of a REGISTER: RFC 3261 §10.2, the domain without a user.
+    pub(super) fn registrar(&self) -> Vec<u8> {
+        let aor = self.aor_uri();
+        let mut uri = [b"sip:", aor.host].concat();
+        if let Some(port) = aor.port {
+            uri.extend_from_slice(format!(":{port}").as_bytes());
+        }
+        uri
+    }
+
+    /// The URI that this UA is reached at over a flow from `local`.
+    pub fn contact(&self, link: Link) -> Vec<u8> {
+        let mut uri = b"sip:".to_vec();
+        if let Some(user) = self.aor_uri().user {
+            uri.extend_from_slice(user);
+            uri.push(b'@');
+        }
+        let Link { transport, local } = link;
+        uri.extend_from_slice(format!("{local};transport={}", transport.as_uri_str()).as_bytes());
+        uri
+    }
+
+    fn aor_uri(&self) -> Uri<'_> {
+        Uri::parse(self.aor.as_bytes()).expect("it was read when the settings were made")
+    }
+}
+
+/// The near end of a flow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// What it goes over.
+    pub transport: Transport,
+    /// The address that it leaves from.
+    pub local: SocketAddr,
+}
