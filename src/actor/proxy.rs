@@ -290,6 +290,7 @@ fn label(event: Event) -> Label {
         Event::TooBroad => Refused::MaxBreadth,
         Event::Failover => return Label::Failover,
         Event::FlowFailed => return Label::BranchFailed(BranchFailed::FlowFailed),
+        Event::NoLink => return Label::BranchFailed(BranchFailed::NoLink),
         Event::Undeliverable => return Label::BranchFailed(BranchFailed::Undeliverable),
         Event::TimedOut => return Label::BranchFailed(BranchFailed::TimedOut),
         Event::TimerC => return Label::BranchFailed(BranchFailed::TimerC),

@@ -121,7 +121,7 @@ label! {
         NotOurs => "not_ours",
         /// 403: a flow token that is none of ours, or was changed.
         ForgedToken => "forged_token",
-        /// 430: a flow token of an earlier run of the node.
+        /// 430: a flow token of an earlier run of a node, or of a node that no link leads to.
         FlowGone => "flow_gone",
         /// 403: a route for UAs that are registered here, and the sender is not.
         NotRegistered => "not_registered",
@@ -163,6 +163,8 @@ label! {
     BranchFailed = "reason" {
         /// Its flow failed.
         FlowFailed => "flow_failed",
+        /// Its flow is on a node that no link leads to, or was in an earlier run of a node.
+        NoLink => "no_link",
         /// Its flow had no room for the request.
         Undeliverable => "undeliverable",
         /// Nobody answered in time.

@@ -10,15 +10,17 @@
 //!     one, of the flow that the request came over ─> Outgoing   from the UA: on by what follows in the request
 //!     one, of another flow ───────────────────────> Incoming   to the UA, over the token's flow and no other
 //!     several ────────────────────────────────────> Incoming   the first is the sender's side, the last the receiver's
+//!     the one that counts is of another node ─────> Elsewhere  to the UA, over that node's flow and no other
 //! ```
 //!
-//! Nothing is kept of any of this: a token is authentic, and that is all that has to be known of it.
+//! Nothing is kept of any of this: a token is authentic, and that is all that has to be known of it. The nodes of a cluster
+//! share the keys, so each understands the tokens of all.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use flowhold_cluster::flow::{self, Flow, NodeRun};
-use flowhold_cluster::token::{FlowToken, KeyRing};
+use flowhold_cluster::token::{FlowToken, KeyRing, TokenError};
 
 use super::Source;
 use crate::sip::{Message, Name, Transport};
@@ -33,7 +35,7 @@ pub struct Edge<'n> {
 }
 
 /// What a request's own Route values say of its way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Way {
     /// There is no token in them.
     Plain,
@@ -41,6 +43,8 @@ pub enum Way {
     Outgoing,
     /// It goes to the UA at the other end of this flow.
     Incoming(Source),
+    /// It goes to the UA at the other end of this token's flow, which another node has, or had.
+    Elsewhere(FlowToken),
 }
 
 /// Why a token leads nowhere.
@@ -56,14 +60,18 @@ impl Edge<'_> {
     /// What the tokens of a request's own Route values, in order, say of its way. `from` is the flow that it came over.
     ///
     /// # Errors
-    /// When one of them is forged, or when the flow of the one that counts is not of this run. Whether a flow of this run is
-    /// still there is for its owner to tell.
-    pub fn way<'t>(&self, tokens: impl IntoIterator<Item = &'t [u8]>, from: Source) -> Result<Way, Astray> {
+    /// When one of them is forged, or when the flow of the one that counts was one of an earlier run of this node. Whether a
+    /// flow of this run, or of another node, is still there is for its owner to tell.
+    pub fn way(
+        &self,
+        tokens: impl IntoIterator<Item = Result<FlowToken, TokenError>>,
+        from: Source,
+    ) -> Result<Way, Astray> {
         let mut last = None;
         let mut count = 0;
         for token in tokens {
             // RFC 5626 §5.3.1: a token that was tampered with is answered 403.
-            last = Some(self.tokens.open(token).map_err(|_| Astray::Forged)?);
+            last = Some(token.map_err(|_| Astray::Forged)?);
             count += 1;
         }
         let Some(token) = last else { return Ok(Way::Plain) };
@@ -75,34 +83,45 @@ impl Edge<'_> {
         if count == 1 && token.names(self.run, &from.flow) {
             return Ok(Way::Outgoing);
         }
+        if token.run == *self.run {
+            return Ok(Way::Incoming(flow_of(&token)));
+        }
         // RFC 5626 §5.3.1: a flow that no longer exists is answered 430. Those of an earlier run all ended with it.
-        if token.run != *self.run {
+        if token.run.node == self.run.node {
             return Err(Astray::FlowGone);
         }
-        Ok(Way::Incoming(flow_of(&token)))
+        Ok(Way::Elsewhere(token))
     }
 
-    /// A Path or Record-Route value: the URI under which `at` (`host:port`) is reached over `transport`, with the token of
-    /// `flow` where there is one.
-    pub fn value(&self, flow: Option<Source>, at: &[u8], transport: Transport, form: Form) -> Vec<u8> {
-        let token = flow.map(|of| {
-            self.tokens.seal(&FlowToken::of(self.run.clone(), &of.flow, cluster_transport(of.transport)))
-        });
-        let mut value = Vec::with_capacity(160);
-        // RFC 3261 §16.6 step 4: a sips Request-URI asks for a sips URI here.
-        value.extend_from_slice(if form == Form::SecureRecordRoute { b"<sips:" } else { b"<sip:" });
-        if let Some(token) = token {
-            value.extend_from_slice(token.as_bytes());
-            value.push(b'@');
-        }
-        value.extend_from_slice(at);
-        if transport != Transport::Udp {
-            value.extend_from_slice(b";transport=");
-            value.extend(transport.as_via_str().bytes().map(|octet| octet.to_ascii_lowercase()));
-        }
-        value.extend_from_slice(if form == Form::FirstHopPath { b";lr;ob>" } else { b";lr>" });
-        value
+    /// The token of a flow of this run.
+    pub fn token(&self, of: Source) -> String {
+        self.tokens.seal(&FlowToken::of(self.run.clone(), &of.flow, cluster_transport(of.transport)))
     }
+
+    /// A Path or Record-Route value, as [`value`] writes it, with the token of a flow of this run where there is one.
+    pub fn value(&self, flow: Option<Source>, at: &[u8], transport: Transport, form: Form) -> Vec<u8> {
+        let token = flow.map(|flow| self.token(flow));
+        value(token.as_deref(), at, transport, form)
+    }
+}
+
+/// A Path, Record-Route or Route value: the URI under which `at` (`host:port`) is reached over `transport`, with a token
+/// where there is one.
+pub fn value(token: Option<&str>, at: &[u8], transport: Transport, form: Form) -> Vec<u8> {
+    let mut value = Vec::with_capacity(160);
+    // RFC 3261 §16.6 step 4: a sips Request-URI asks for a sips URI here.
+    value.extend_from_slice(if form == Form::SecureRecordRoute { b"<sips:" } else { b"<sip:" });
+    if let Some(token) = token {
+        value.extend_from_slice(token.as_bytes());
+        value.push(b'@');
+    }
+    value.extend_from_slice(at);
+    if transport != Transport::Udp {
+        value.extend_from_slice(b";transport=");
+        value.extend(transport.as_via_str().bytes().map(|octet| octet.to_ascii_lowercase()));
+    }
+    value.extend_from_slice(if form == Form::FirstHopPath { b";lr;ob>" } else { b";lr>" });
+    value
 }
 
 /// What a value of ours is for.
@@ -112,7 +131,7 @@ pub enum Form {
     FirstHopPath,
     /// Path, where another proxy is.
     Path,
-    /// Record-Route.
+    /// Record-Route, and Route.
     RecordRoute,
     /// Record-Route in a request with a sips Request-URI.
     SecureRecordRoute,

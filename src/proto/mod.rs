@@ -14,6 +14,7 @@ pub mod registrar;
 pub mod served;
 mod source;
 pub mod transaction;
+mod via;
 
 pub use hop::{Hop, NextHop};
 pub use source::Source;

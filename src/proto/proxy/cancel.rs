@@ -49,7 +49,8 @@ impl Proxy {
                 // to another instance goes on: that UA may not have the request yet.
                 Client::NonInvite(_) if context.forking.is_superseded(index) => {
                     branch.fail();
-                    self.outstanding.remove(branch.target.hop(), branch.transport, id);
+                    let (hop, transport) = branch.leaves_over();
+                    self.outstanding.remove(hop, transport, id);
                 }
                 Client::NonInvite(_) => {}
             }
@@ -66,7 +67,7 @@ impl Proxy {
         let wire = self.hop_request(request, &context.onward, branch, "CANCEL", None);
         let timers = &self.settings.timers;
         let branch = &mut self.contexts[slot as usize].branches[index];
-        let reliable = branch.transport.is_reliable();
+        let reliable = branch.is_reliable();
         if let Client::Invite(client) = &mut branch.client {
             client.cancelled(now, timers);
         }

@@ -9,11 +9,12 @@ use flowhold_cluster::flow::Flow;
 use smallvec::SmallVec;
 
 use super::Source;
+use super::by_link::ByLink;
 use super::keys::{Branch as BranchText, Kind, Likeness};
-use super::target::Target;
-use crate::proto::NextHop;
+use super::target::{Target, leaves_over};
 use crate::proto::forking::Forking;
 use crate::proto::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
+use crate::proto::{Hop, NextHop};
 use crate::sip::{Message, Method, Transport};
 
 /// A request in the proxy's hands. Never equal to that of a later request, unless 2^32 requests lie between them.
@@ -104,9 +105,11 @@ pub(super) enum Answer {
 pub(super) struct Branch {
     pub(super) client: Client,
     pub(super) target: Target,
-    pub(super) transport: Transport,
+    /// How the target is reached, where it is on a flow of another node.
+    pub(super) by_link: Option<ByLink>,
     pub(super) text: BranchText,
-    /// What a retransmission sends: the request, later the ACK. Kept on unreliable transports only.
+    /// What a retransmission sends: the request, later the ACK. Kept only where the UA is reached over an unreliable
+    /// transport.
     pub(super) sent: Option<Bytes>,
     /// RFC 3261 §16.6 step 11
     pub(super) timer_c: Option<Instant>,
@@ -167,6 +170,17 @@ impl Context {
 }
 
 impl Branch {
+    /// What its messages leave over.
+    pub(super) fn leaves_over(&self) -> (Hop, Transport) {
+        leaves_over(&self.target, self.by_link.as_ref())
+    }
+
+    /// Whether nothing is lost on the way to the UA, so that nothing is sent again. Of a flow of another node that is for the
+    /// flow to say, because the node repeats nothing.
+    pub(super) fn is_reliable(&self) -> bool {
+        self.target.transport().is_reliable()
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         let client = match &self.client {
             Client::Invite(client) => client.deadline(),

@@ -8,7 +8,7 @@ use flowhold_cluster::location::{Bindings, Known, Unavailable};
 use super::breadth::{breadth, set_breadth};
 use super::context::{Answer, Branch, Client, Server};
 use super::instances::instances;
-use super::target::Target;
+use super::target::{Target, leaves_over};
 use super::validation::Refusal;
 use super::{About, Action, BranchId, ContextId, Event, Proxy, note};
 use crate::proto::NextHop;
@@ -118,7 +118,10 @@ impl Proxy {
         let context = &self.contexts[slot as usize];
         let Some(request) = &context.request else { return };
         let target = &next.target;
-        let transport = target.transport();
+        let Ok(by_link) = self.by_link(target) else {
+            return self.unreachable(now, slot, next.target, out);
+        };
+        let (hop, transport) = leaves_over(target, by_link.as_ref());
         let id = self.branch_id(slot, context.branches.len());
         let text = self.keys.branch(self.settings.worker, id, context.onward.loop_hash);
 
@@ -130,7 +133,7 @@ impl Proxy {
         // RFC 3261 §18.2.1: where the request came from is written into the Via of the one who sent it.
         edit.note_source(context.from.ip(), context.from.port());
         // RFC 3261 §16.6 step 8
-        edit.push_via(&self.via(transport, &text));
+        edit.push_via(&self.via(transport, by_link.is_some(), &text));
         // RFC 3261 §16.6 step 3
         edit.max_forwards(context.onward.max_forwards);
         for _ in 0..context.onward.own_routes {
@@ -140,7 +143,11 @@ impl Proxy {
         if !target.path().is_empty() {
             edit.push_route(target.path());
         }
-        self.record_way(&mut edit, request, context, target);
+        // RFC 5626 §5.3: the flow's own node comes before it.
+        if let Some(by_link) = &by_link {
+            edit.push_route(&by_link.route());
+        }
+        self.record_way(&mut edit, request, context, target, by_link.as_ref());
         set_breadth(&mut edit, request, &next);
         // RFC 3261 §16.6 step 9, §20.14
         if transport.is_reliable() {
@@ -148,28 +155,59 @@ impl Proxy {
         }
         let wire = edit.finish();
 
-        let reliable = transport.is_reliable();
-        let timers = &self.settings.timers;
-        let (client, timer_c) = match context.server {
-            // RFC 3261 §16.6 step 11
-            Server::Invite(_) => {
-                (Client::Invite(InviteClient::new(now, reliable, timers)), Some(now + self.settings.timer_c))
-            }
-            Server::NonInvite(_) => (Client::NonInvite(NonInviteClient::new(now, reliable, timers)), None),
-            Server::Ack => {
-                // RFC 3261 §16.11: without a transaction; if it is lost, the UAS repeats its 2xx.
-                out.push(Action::Send { to: target.hop(), transport, wire, assign: None, branch: None });
-                return;
-            }
+        let Some(client) = self.client(now, slot, target) else {
+            // RFC 3261 §16.11: an ACK goes without a transaction; if it is lost, the UAS repeats its 2xx.
+            return out.push(Action::Send { to: hop, transport, wire, assign: None, branch: None });
         };
-        let sent = (!reliable).then(|| wire.to_bytes());
-        self.outstanding.add(target.hop(), transport, id);
+        self.outstanding.add(hop, transport, id);
+        // RFC 3261 §16.6 step 11
+        let timer_c = matches!(client, Client::Invite(_)).then(|| now + self.settings.timer_c);
         // Without another flow to try nothing is gained by hurrying.
         let silent_at = next.more.then(|| now + self.settings.flow_timeout);
+        let sent = (!target.transport().is_reliable()).then(|| wire.to_bytes());
         let target = next.target;
-        let branch = Branch { client, target, transport, text, sent, timer_c, silent_at, cancel: None };
+        let branch = Branch { client, target, by_link, text, sent, timer_c, silent_at, cancel: None };
         out.push(branch.send(wire, Some(id)));
         self.contexts[slot as usize].branches.push(branch);
+    }
+
+    /// The client transaction of a request that goes to `target`; none for an ACK.
+    fn client(&self, now: Instant, slot: u32, target: &Target) -> Option<Client> {
+        let (reliable, timers) = (target.transport().is_reliable(), &self.settings.timers);
+        match self.contexts[slot as usize].server {
+            Server::Invite(_) => Some(Client::Invite(InviteClient::new(now, reliable, timers))),
+            Server::NonInvite(_) => Some(Client::NonInvite(NonInviteClient::new(now, reliable, timers))),
+            Server::Ack => None,
+        }
+    }
+
+    /// The node that has the target's flow cannot be reached, or has begun another run: the branch is over before it began.
+    fn unreachable(&mut self, now: Instant, slot: u32, target: Target, out: &mut Vec<Action>) {
+        let event = match target {
+            Target::Elsewhere(_) => Event::FlowGone,
+            _ => Event::NoLink,
+        };
+        note(out, event, About::target(&self.contexts[slot as usize], &target));
+        let Some(client) = self.client(now, slot, &target) else { return };
+        let index = self.contexts[slot as usize].branches.len();
+        let id = self.branch_id(slot, index);
+        let text = self.keys.branch(self.settings.worker, id, 0);
+        let mut branch = Branch {
+            client,
+            target,
+            by_link: None,
+            text,
+            sent: None,
+            timer_c: None,
+            silent_at: None,
+            cancel: None,
+        };
+        branch.fail();
+        let context = &mut self.contexts[slot as usize];
+        context.branches.push(branch);
+        // RFC 5626 §11.5: as if the answer were 430.
+        let step = context.forking.failed(index, 430, Answer::Ours("Flow Failed"));
+        self.take_step(now, slot, step, out);
     }
 
     /// Reports that a request could not be queued for its flow: the `branch` of its [`Action::Send`].
@@ -178,11 +216,14 @@ impl Proxy {
         self.branch_failed(now, branch, 503, "Service Unavailable", Event::Undeliverable, out);
     }
 
-    /// Reports that a flow is gone: every branch that is out on it ends, and its request goes out over the next flow.
+    /// Reports that a flow is gone, or a link: every branch that is out on it ends, and its request goes out over the next
+    /// flow.
     ///
     /// Nothing happens to requests that came in on it: RFC 6026 §7.1 keeps their transactions, RFC 3261 §16.9 their
     /// branches; their responses have nowhere to go.
     pub fn flow_failed(&mut self, now: Instant, flow: Flow, out: &mut Vec<Action>) {
+        // Before the next flow is tried, which may be one of the same node.
+        self.peers.close(flow.id);
         for branch in self.outstanding.take_flow(flow) {
             // RFC 5626 §11.5: as if the answer were 430.
             self.branch_failed(now, branch, 430, "Flow Failed", Event::FlowFailed, out);
@@ -197,7 +238,7 @@ impl Proxy {
         }
     }
 
-    fn branch_failed(
+    pub(super) fn branch_failed(
         &mut self,
         now: Instant,
         id: BranchId,

@@ -8,23 +8,20 @@ use smallvec::SmallVec;
 use super::context::{Branch, Onward};
 use super::keys::Branch as BranchText;
 use super::{Action, BranchId, Proxy};
+use crate::proto::via::via;
 use crate::sip::{Message, Name, Transport, Wire};
 
 impl Proxy {
-    /// Our Via value.
-    pub(super) fn via(&self, transport: Transport, branch: &BranchText) -> SmallVec<[u8; 128]> {
-        let mut via = SmallVec::new();
-        via.extend_from_slice(b"SIP/2.0/");
-        via.extend_from_slice(transport.as_via_str().as_bytes());
-        via.push(b' ');
-        via.extend_from_slice(self.settings.sent_by.of(transport));
-        via.extend_from_slice(b";branch=");
-        via.extend_from_slice(branch);
-        if !transport.is_reliable() {
-            // RFC 3581 §3: the response comes to the port that the request left from.
-            via.extend_from_slice(b";rport");
-        }
-        via
+    /// Our Via value for what leaves over a flow or to a next hop of that transport, or over a link.
+    pub(super) fn via(
+        &self,
+        transport: Transport,
+        is_link: bool,
+        branch: &BranchText,
+    ) -> SmallVec<[u8; 128]> {
+        let settings = &self.settings;
+        let on_links = settings.cluster.as_deref().filter(|_| is_link);
+        via(transport, on_links.unwrap_or(settings.sent_by.of(transport)), branch)
     }
 
     /// A CANCEL of the branch's request, or the ACK to its failure, which has that response's To.
@@ -47,8 +44,12 @@ impl Proxy {
         };
         let uri = branch.target.request_uri().or(onward.request_uri.as_deref().map(Cow::Borrowed));
         put(&[method.as_bytes(), b" ", uri.as_deref().unwrap_or(request.request_uri()), b" SIP/2.0\r\n"]);
-        put(&[b"Via: ", &self.via(branch.transport, &branch.text), b"\r\n"]);
+        let via = self.via(branch.leaves_over().1, branch.by_link.is_some(), &branch.text);
+        put(&[b"Via: ", &via, b"\r\n"]);
         put(&[b"Max-Forwards: 70\r\n"]);
+        if let Some(by_link) = &branch.by_link {
+            put(&[b"Route: ", &by_link.route(), b"\r\n"]);
+        }
         if !branch.target.path().is_empty() {
             put(&[b"Route: ", branch.target.path(), b"\r\n"]);
         }
@@ -68,6 +69,7 @@ impl Proxy {
 impl Branch {
     /// Towards the target.
     pub(super) fn send(&self, wire: Wire, first: Option<BranchId>) -> Action {
-        Action::Send { to: self.target.hop(), transport: self.transport, wire, assign: None, branch: first }
+        let (to, transport) = self.leaves_over();
+        Action::Send { to, transport, wire, assign: None, branch: first }
     }
 }

@@ -17,15 +17,19 @@
 //! | what it takes along so that others find the way: Record-Route, Path | `record.rs` |
 //! | whom a request goes to, and how widely | `instances.rs`, `breadth.rs` |
 //! | a branch: the request as it leaves, where to, its CANCEL and its ACK | `forward.rs`, `target.rs`, `hop.rs` |
+//! | the other nodes, and how their flows are reached | `peers.rs`, `by_link.rs` |
 //! | responses, those that come and those of our own | `response.rs`, `answer.rs` |
 //! | CANCEL and ACK as they come | `cancel.rs`, `ack.rs` |
 //! | timers, and flows that fail | `expire.rs` |
+//! | what is to be done, and what is counted | `action.rs`, `about.rs` |
 //! | a request in hand and how all of it is found again | `context.rs`, `keys.rs`, `outstanding.rs`, `deadlines.rs` |
 
 mod about;
 mod ack;
+mod action;
 mod answer;
 mod breadth;
+mod by_link;
 mod cancel;
 mod context;
 mod deadlines;
@@ -35,6 +39,7 @@ mod hop;
 mod instances;
 mod keys;
 mod outstanding;
+mod peers;
 mod record;
 mod request;
 mod response;
@@ -47,134 +52,22 @@ mod validation;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Instant;
 
-use flowhold_cluster::binding::{Aor, Binding};
-use flowhold_cluster::flow::Flow;
 use slab::Slab;
 
 pub use about::About;
+pub use action::{Action, Event};
 pub use context::{BranchId, ContextId};
+pub use peers::Peer;
 pub use settings::{Matcher, Route, SentBy, Settings};
 
-use super::keepalive::Assign;
-use super::{Hop, Source};
-use crate::sip::{Fault, Transport, Wire};
+use super::Source;
 use context::{Client, Context, Server};
 use deadlines::Deadlines;
 use keys::{AsItIs, Keys, Kind, Likeness};
 use outstanding::Outstanding;
-
-/// What the proxy wants done.
-#[expect(clippy::large_enum_variant, reason = "nearly every action is a message to send")]
-#[derive(Debug)]
-pub enum Action {
-    /// Send a message.
-    Send {
-        /// The flow it goes out on, or the next hop that it goes to.
-        to: Hop,
-        /// What it goes over.
-        transport: Transport,
-        /// The message.
-        wire: Wire,
-        /// RFC 5626 §5.4: what the message, a 2xx to a REGISTER, changes in the keep-alive of the flow that the REGISTER came
-        /// over.
-        assign: Option<(Flow, Assign)>,
-        /// Set where the message is a request that goes out for the first time: if it cannot be queued, tell
-        /// [`Proxy::undeliverable`]. Without it nothing is to be done about a message that cannot be sent.
-        branch: Option<BranchId>,
-    },
-    /// Ask the location service, and hand its answer to [`Proxy::found`].
-    Lookup {
-        /// For which request.
-        context: ContextId,
-        /// Which AOR.
-        aor: Aor,
-    },
-    /// Tell the location service that a flow is dead: its bindings go, whichever their AOR. The flow itself may still be open.
-    FlowDead {
-        /// The flow.
-        flow: Flow,
-    },
-    /// Tell the location service that this binding leads nowhere, if it is still as it was.
-    BindingDead {
-        /// Whose binding.
-        aor: Aor,
-        /// The binding.
-        binding: Arc<Binding>,
-    },
-    /// Something to count and perhaps to log.
-    Note {
-        /// What happened.
-        event: Event,
-        /// What it is about.
-        about: About,
-    },
-}
-
-/// What is counted and logged.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Event {
-    /// A request without a Via that can be read: dropped, because no response would find its way.
-    Unanswerable,
-    /// A request answered with the fault's status, or a response dropped for it.
-    Malformed(Fault),
-    /// 416
-    UnsupportedScheme,
-    /// 483
-    TooManyHops,
-    /// 482: the request was here before and nothing about it has changed.
-    Loop,
-    /// 482: the request reached this node on two ways (RFC 3261 §8.2.2.2).
-    Merged,
-    /// 400: a branch that is another request's (RFC 3261 §8.1.1.7).
-    BranchReused,
-    /// 420
-    BadExtension,
-    /// 403: neither the Request-URI nor the Route leads to anything of ours.
-    NotOurs,
-    /// 403: a Route value of ours with a flow token that is not.
-    ForgedToken,
-    /// 430: a flow token of an earlier run of the node.
-    FlowGone,
-    /// 403: a way that is for UAs that registered here, over the flow that they registered over.
-    NotRegistered,
-    /// 405 or 501: this node itself was asked for something that it does not do.
-    NotServed,
-    /// 404
-    NotFound,
-    /// 480: the AOR has no binding that may be used.
-    NoBinding,
-    /// 503: `max_transactions` requests are in hand.
-    Overload,
-    /// 503: the location service did not answer.
-    Unavailable,
-    /// 481: a CANCEL that cancels nothing.
-    NothingToCancel,
-    /// An ACK that belongs to nothing here and leads to nothing of ours: dropped.
-    StrayAck,
-    /// A response whose topmost Via is not ours: dropped.
-    StrayResponse,
-    /// A response to a request of ours whose transaction is over: dropped (RFC 6026 §7.3).
-    LateResponse,
-    /// A response that came on another flow than its request went: dropped.
-    ResponseOnOtherFlow,
-    /// A branch ended because its flow did.
-    FlowFailed,
-    /// A branch ended because its request could not be queued.
-    Undeliverable,
-    /// A branch ended because nobody answered in time.
-    TimedOut,
-    /// The request goes out over another flow of an instance; the flow is that one.
-    Failover,
-    /// 440: more instances are to be reached at a time than Max-Breadth allows (RFC 5393 §5.3.3).
-    TooBroad,
-    /// An INVITE ran into Timer C.
-    TimerC,
-    /// A final response to an INVITE was never acknowledged (Timer H).
-    NoAck,
-}
+use peers::Peers;
 
 /// How many transactions are alive. All zero when the proxy is idle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -207,6 +100,7 @@ pub struct Proxy {
     served_here: HashMap<u64, u32, AsItIs>,
     outstanding: Outstanding,
     deadlines: Deadlines,
+    peers: Peers,
 }
 
 impl Proxy {
@@ -222,6 +116,7 @@ impl Proxy {
             served_here: HashMap::default(),
             outstanding: Outstanding::new(keys),
             deadlines: Deadlines::default(),
+            peers: Peers::default(),
         }
     }
 

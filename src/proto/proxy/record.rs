@@ -1,12 +1,15 @@
 //! What the proxy writes into a request so that later ones find their way: Record-Route (RFC 3261 §16.6 step 4) and Path
 //! (RFC 3327 §5.2), both with flow tokens (RFC 5626 §§5.1 to 5.3). And what comes of the answer: Flow-Timer (§5.4).
 
+use std::borrow::Cow;
+
+use super::by_link::ByLink;
 use super::context::Context;
 use super::routes::begins_dialog;
 use super::target::Target;
 use super::{Proxy, Source};
 use crate::proto::NextHop;
-use crate::proto::edge::{FlowTimer, Form};
+use crate::proto::edge::{FlowTimer, Form, value};
 use crate::proto::keepalive::Assign;
 use crate::sip::{Edit, Message, Method, Name, Transport};
 
@@ -18,12 +21,13 @@ impl Proxy {
         request: &Message,
         context: &Context,
         target: &Target,
+        by_link: Option<&ByLink>,
     ) {
         match target {
             Target::NextHop(registrar) if context.method == Method::Register => {
                 self.write_path(edit, request, context.from, *registrar);
             }
-            _ if begins_dialog(request) => self.write_record_route(edit, context, target),
+            _ if begins_dialog(request) => self.write_record_route(edit, context, target, by_link),
             _ => {}
         }
     }
@@ -43,23 +47,42 @@ impl Proxy {
 
     /// RFC 5626 §§5.3.1, 5.3.2: with the token of each side's flow, so that the requests of the dialog arrive in both
     /// directions. Whether or not the UA asked for it with `ob`: behind a NAT there is no other way to it.
-    fn write_record_route(&self, edit: &mut Edit<'_>, context: &Context, target: &Target) {
+    fn write_record_route(
+        &self,
+        edit: &mut Edit<'_>,
+        context: &Context,
+        target: &Target,
+        by_link: Option<&ByLink>,
+    ) {
         let form = if context.onward.secure { Form::SecureRecordRoute } else { Form::RecordRoute };
+        let edge = self.settings.edge();
         // What goes on to the registrar does not come from there: of a connection only the address tells, which UAs may share.
         let is_from_registrar = target.flow().is_some()
             && self.settings.registrar.is_some_and(|registrar| registrar.is_source(context.from));
         let from = Side {
             // The registrar takes requests at its own address, and not only over the connection that it happened to open.
-            flow: (!is_from_registrar).then_some(context.from),
+            token: (!is_from_registrar).then(|| Cow::Owned(edge.token(context.from))),
+            at: self.settings.sent_by.of(context.from.transport),
             transport: context.from.transport,
         };
-        let to = Side { flow: target.flow(), transport: target.transport() };
+        let transport = target.transport();
+        let ours = self.settings.sent_by.of(transport);
+        let to = match by_link {
+            // The UA reaches the node that has its flow, and that node the others.
+            Some(by_link) => Side {
+                token: Some(Cow::Borrowed(by_link.token())),
+                at: Some(by_link.peer().sent_by.of(transport)).filter(|at| !at.is_empty()).unwrap_or(ours),
+                transport,
+            },
+            None => {
+                Side { token: target.flow().map(|flow| Cow::Owned(edge.token(flow))), at: ours, transport }
+            }
+        };
         // RFC 3261 §16.6 step 4, RFC 5658 §5: a side without a flow needs a value of its own only where it is reached over
         // another transport. The callee's side stands on top, because it comes first for the callee.
-        let is_needed = |side: &Side| side.flow.is_some() || from.transport != to.transport;
+        let is_needed = |side: &Side<'_>| side.token.is_some() || from.transport != to.transport;
         for side in [&from, &to].into_iter().filter(|side| is_needed(side)) {
-            let at = self.settings.sent_by.of(side.transport);
-            edit.push_record_route(&self.settings.edge().value(side.flow, at, side.transport, form));
+            edit.push_record_route(&value(side.token.as_deref(), side.at, side.transport, form));
         }
     }
 
@@ -88,8 +111,11 @@ impl Proxy {
     }
 }
 
-/// One side of a dialog: the flow to its UA, or none where a next hop is.
-struct Side {
-    flow: Option<Source>,
+/// One side of a dialog.
+struct Side<'t> {
+    /// Of the flow to its UA; none where a next hop is.
+    token: Option<Cow<'t, str>>,
+    /// `host:port` at which the UA reaches the node that has its flow.
+    at: &'t [u8],
     transport: Transport,
 }

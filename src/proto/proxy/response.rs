@@ -8,7 +8,6 @@ use super::keys::tag;
 use super::target::Target;
 use super::validation::Refusal;
 use super::{About, Action, Event, Proxy, Source, note};
-use crate::proto::Hop;
 use crate::proto::forking::Step;
 use crate::proto::transaction::Received;
 use crate::sip::{Edit, Message, Method, Name, Wire};
@@ -32,7 +31,8 @@ impl Proxy {
             return note(out, Event::LateResponse, About::message(&response, from));
         };
         let branch = &mut context.branches[index];
-        if !branch.target.hop().is_source(branch.transport, from) {
+        let (hop, transport) = branch.leaves_over();
+        if !hop.is_source(transport, from) {
             return note(out, Event::ResponseOnOtherFlow, About::message(&response, from));
         }
         let (method, status) = (response.method(), response.status().unwrap_or_default());
@@ -40,6 +40,11 @@ impl Proxy {
         if method == Method::Cancel {
             // RFC 3261 §16.7 step 3: the answer to a CANCEL of ours was meant for us alone.
             match &mut branch.cancel {
+                // Of a node that keeps no transaction, and whose flow to the UA has ended: nobody else will answer the INVITE.
+                Some(_) if status == 430 && branch.by_link.is_some() => {
+                    self.report_dead_binding(slot, index, out);
+                    return self.branch_failed(now, id, 430, "Flow Failed", Event::FlowFailed, out);
+                }
                 Some(cancel) => _ = cancel.client.response(now, status, timers),
                 None => note(out, Event::LateResponse, About::message(&response, from)),
             }
@@ -130,7 +135,7 @@ impl Proxy {
         let Some(request) = &context.request else { return };
         let wire = self.hop_request(request, &context.onward, branch, "ACK", response.first(Name::To));
         let branch = &mut self.contexts[slot as usize].branches[index];
-        branch.sent = (!branch.transport.is_reliable()).then(|| wire.to_bytes());
+        branch.sent = (!branch.is_reliable()).then(|| wire.to_bytes());
         out.push(branch.send(wire, None));
     }
 
@@ -152,9 +157,17 @@ impl Proxy {
         answer: Answer,
         out: &mut Vec<Action>,
     ) {
-        let step = self.contexts[slot as usize].forking.ended(index, status, answer);
-        // Neither says anything of the UA, and a 482 says that another flow brought it the request.
-        if !matches!(status, 408 | 430 | 482) {
+        let context = &mut self.contexts[slot as usize];
+        // The node that has the flow answers so where that takes no more. Departs from RFC 5626 §7 in that a UA's own 503 over
+        // a link has the next flow tried as well: it cannot be told from that.
+        let is_full = status == 503 && context.branches[index].by_link.is_some();
+        let step = if is_full {
+            context.forking.failed(index, status, answer)
+        } else {
+            context.forking.ended(index, status, answer)
+        };
+        // None of these says anything of the UA, and a 482 says that another flow brought it the request.
+        if !matches!(status, 408 | 430 | 482) && !is_full {
             self.report_dead_flows(slot, index, out);
         }
         if status == 430 {
@@ -179,7 +192,14 @@ impl Proxy {
         if matches!(branch.client, Client::NonInvite(_)) {
             branch.sent = None;
         }
-        self.outstanding.remove(branch.target.hop(), branch.transport, id);
+        let (hop, transport) = branch.leaves_over();
+        self.outstanding.remove(hop, transport, id);
+        self.take_step(now, slot, step, out);
+        self.try_next(now, slot, out);
+    }
+
+    /// What a branch that is over means for the request, but for the targets that are tried next.
+    pub(super) fn take_step(&mut self, now: Instant, slot: u32, step: Step<Answer>, out: &mut Vec<Action>) {
         match step {
             Step::Wait => {}
             Step::Forward(Answer::Received(response)) => {
@@ -192,15 +212,16 @@ impl Proxy {
             }
         }
         self.drop_unwanted(now, slot, out);
-        self.try_next(now, slot, out);
     }
 
     /// RFC 5626 §7, §11.5: a 430 of an edge proxy says that the flow beyond it is gone. The flow to the edge proxy is not, and
-    /// serves other UAs. One that came over a UA's own flow says nothing of that flow: it brought the 430.
+    /// serves other UAs. The node that has a flow says the same over a link. A 430 that came over a UA's own flow says nothing
+    /// of that flow: it brought the 430.
     fn report_dead_binding(&self, slot: u32, index: usize, out: &mut Vec<Action>) {
         let context = &self.contexts[slot as usize];
-        if let (Target::Binding(binding), Some(aor)) = (&context.branches[index].target, &context.aor)
-            && !binding.direct
+        let branch = &context.branches[index];
+        if let (Target::Binding(binding), Some(aor)) = (&branch.target, &context.aor)
+            && (!binding.direct || branch.by_link.is_some())
         {
             out.push(Action::BindingDead { aor: aor.clone(), binding: Arc::clone(binding) });
         }
@@ -213,14 +234,19 @@ impl Proxy {
     /// here it is reached over the other flow.
     fn report_dead_flows(&mut self, slot: u32, index: usize, out: &mut Vec<Action>) {
         let context = &mut self.contexts[slot as usize];
-        let alive = context.branches[index].target.hop();
         for dead in context.forking.take_dead(index) {
+            let Target::Binding(alive) = &context.branches[index].target else { continue };
+            let Target::Binding(binding) = &context.branches[dead].target else { continue };
             // What is not direct is silent somewhere beyond the flow, which serves others too.
-            if let Target::Binding(binding) = &context.branches[dead].target
-                && binding.direct
-                && Hop::Flow(binding.flow) != alive
-            {
-                out.push(Action::FlowDead { flow: binding.flow });
+            if binding.is_on(&alive.holder, &alive.flow) || !binding.direct {
+                continue;
+            }
+            match &context.aor {
+                // Only the node that has the flow knows which other AORs are reached over it.
+                Some(aor) if binding.holder != self.settings.run => {
+                    out.push(Action::BindingDead { aor: aor.clone(), binding: Arc::clone(binding) });
+                }
+                _ => out.push(Action::FlowDead { flow: binding.flow }),
             }
         }
     }

@@ -3,13 +3,15 @@
 //!
 //! | what is left when our own Route values are off | a registrar's node | an edge proxy |
 //! | --- | --- | --- |
-//! | a token leads to a UA | over its flow | over its flow |
+//! | a token leads to a UA | over its flow, on whichever node that is | the same |
 //! | a Request-URI in a domain of ours | to the AOR | to the registrar |
 //! | a Route or Request-URI that leads to a configured next hop | there, in a dialog or from a UA that is registered | to the registrar |
 //! | a token says that it comes from a UA in a dialog | 403 | to the registrar |
 //! | anything else | 403 | 403 |
 
 use flowhold_cluster::binding::Aor;
+use flowhold_cluster::token::{FlowToken, TokenError};
+use smallvec::SmallVec;
 
 use super::context::Onward;
 use super::keys::tag;
@@ -33,6 +35,9 @@ struct Routed<'m> {
     way: Way,
 }
 
+/// What the user parts of our own Route values say; mostly there is one for each side of a dialog.
+type Tokens = SmallVec<[Result<FlowToken, TokenError>; 2]>;
+
 impl Settings {
     /// RFC 3261 §16.3 step 2: schemes that we can do something with.
     pub(super) fn understands(&self, uri: &Uri<'_>) -> bool {
@@ -52,8 +57,9 @@ impl Settings {
         onward.own_routes = routed.own;
         onward.request_uri = routed.moved.map(Box::from);
         onward.secure = routed.uri.scheme == Scheme::Sips;
-        let to = match (routed.way, self.registrar) {
-            (Way::Incoming(to), _) => To::Target(Target::Flow(to)),
+        let to = match (&routed.way, self.registrar) {
+            (Way::Incoming(to), _) => To::Target(Target::Flow(*to)),
+            (Way::Elsewhere(token), _) => To::Target(Target::Elsewhere(Box::new(token.clone()))),
             (_, Some(registrar)) => match self.edge_target(&routed, registrar)? {
                 Some(target) => To::Target(target),
                 None => return Ok(Decision::Here),
@@ -129,17 +135,15 @@ impl Settings {
             .map_err(|fault: crate::sip::Fault| {
                 Refusal::new(400, "Malformed Route", Event::Malformed(fault))
             })?;
-        let mut tokens = Vec::new();
+        let mut tokens = Tokens::new();
         // RFC 3261 §16.4: a Request-URI that we put into a Route comes from a strict router, which has put the real
         // Request-URI behind all Route values.
-        if uri.params.has("lr") && self.means_us(&uri) {
-            tokens.extend(uri.user);
+        if uri.params.has("lr") && self.is_own_route(&uri, &mut tokens) {
             let (octets, last) = uris.pop().expect("there is a Route");
             (routed.uri, routed.moved) = (last, Some(octets));
         }
         // RFC 3261 §16.4: a first Route value that is us comes off; all in a row do, or the request would come back here.
-        let own = uris.iter().take_while(|(_, route)| self.means_us(route)).count();
-        tokens.extend(uris[..own].iter().filter_map(|(_, route)| route.user));
+        let own = uris.iter().take_while(|(_, route)| self.is_own_route(route, &mut tokens)).count();
         routed.next = uris.get(own).map(|(_, route)| *route);
         // The value that a strict router added is the last, so it comes off with the others only where all are ours.
         let moved = usize::from(routed.moved.is_some());
@@ -153,6 +157,23 @@ impl Settings {
             Astray::FlowGone => Refusal::new(430, "Flow Failed", Event::FlowGone),
         })?;
         Ok(routed)
+    }
+
+    /// Whether a Route is ours, by its host or by its token; adds the token.
+    ///
+    /// A token makes it ours whatever the host: the nodes of a cluster share their keys, so each follows the Record-Route of
+    /// all, and a dialog outlives the node that its UA was on. Only nodes of the cluster make tokens that open, and a
+    /// stranger who puts one in front of another host gains nothing that our own host would not give him.
+    fn is_own_route(&self, uri: &Uri<'_>, tokens: &mut Tokens) -> bool {
+        let token = || uri.user.map(|user| self.tokens.open(user));
+        if self.means_us(uri) {
+            tokens.extend(token());
+            return true;
+        }
+        let token = token().filter(|token| token.is_ok() && is_sip(uri));
+        let is_ours = token.is_some();
+        tokens.extend(token);
+        is_ours
     }
 
     fn means_us(&self, uri: &Uri<'_>) -> bool {

@@ -32,6 +32,8 @@ pub struct Settings {
     pub hosts: Vec<(Box<[u8]>, u16)>,
     /// `host:port` for our Via, one for each transport that is served.
     pub sent_by: SentBy,
+    /// `host:port` for our Via on links to other nodes; none: there is no cluster.
+    pub cluster: Option<Box<[u8]>>,
     /// T1, T2 and T4; T1 and T2 above zero.
     pub timers: Timers,
     /// RFC 3261 §16.6 step 11: how long an INVITE may go without a new provisional response; over three minutes.
@@ -89,7 +91,7 @@ impl SentBy {
         }
     }
 
-    /// Whether a Via with this sent-by was put there by us.
+    /// Whether it is one of these.
     pub fn contains(&self, sent_by: &[u8]) -> bool {
         [&self.udp, &self.tcp, &self.tls, &self.ws, &self.wss]
             .into_iter()
@@ -121,6 +123,12 @@ impl Settings {
     /// What makes flow tokens and follows them.
     pub fn edge(&self) -> Edge<'_> {
         Edge { run: &self.run, tokens: &self.tokens }
+    }
+
+    /// Whether a Via with this sent-by was put there by us.
+    pub(super) fn is_own_sent_by(&self, sent_by: &[u8]) -> bool {
+        self.sent_by.contains(sent_by)
+            || self.cluster.as_ref().is_some_and(|ours| ours.eq_ignore_ascii_case(sent_by))
     }
 
     /// Where the routes lead a request with this Request-URI.

@@ -4,8 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use flowhold_cluster::binding::Binding;
+use flowhold_cluster::flow::NodeRun;
+use flowhold_cluster::token::FlowToken;
 
-use crate::proto::edge::transport_of;
+use super::by_link::ByLink;
+use crate::proto::edge::{flow_of, transport_of};
 use crate::proto::{Hop, NextHop, Source};
 use crate::sip::{Transport, Uri};
 
@@ -16,32 +19,64 @@ pub(super) enum Target {
     Binding(Arc<Binding>),
     /// RFC 5626 §5.3.1: the flow of a token. Request-URI and Route are those that came.
     Flow(Source),
+    /// The same, where another node has the flow.
+    Elsewhere(Box<FlowToken>),
     /// RFC 3261 §16.6 step 7: an element that the operator named. Request-URI and Route are those that came.
     NextHop(NextHop),
 }
 
-impl Target {
-    pub(super) fn hop(&self) -> Hop {
-        match self {
-            Target::Binding(binding) => Hop::Flow(binding.flow),
-            Target::Flow(to) => Hop::Flow(to.flow),
-            Target::NextHop(next) => Hop::Address(*next),
-        }
+/// What the messages of a branch leave over: the flow or the next hop that is the target, or the link to the node that has
+/// the target's flow. Our Via names its transport.
+pub(super) fn leaves_over(target: &Target, by_link: Option<&ByLink>) -> (Hop, Transport) {
+    match (by_link, target) {
+        (Some(by_link), _) => (Hop::Flow(by_link.link().flow), by_link.link().transport),
+        (None, Target::NextHop(next)) => (Hop::Address(*next), next.transport),
+        (None, Target::Binding(binding)) => (Hop::Flow(binding.flow), target.transport()),
+        (None, Target::Flow(to)) => (Hop::Flow(to.flow), to.transport),
+        (None, Target::Elsewhere(token)) => (Hop::Flow(flow_of(token).flow), target.transport()),
     }
+}
 
+impl Target {
+    /// What the UA, or the next hop, is reached over, whichever node has the flow. The timers of the transaction, the
+    /// transport in Record-Route and what a sips URI allows go by it.
     pub(super) fn transport(&self) -> Transport {
         match self {
             Target::Binding(binding) => transport_of(binding.transport),
             Target::Flow(to) => to.transport,
+            Target::Elsewhere(token) => transport_of(token.over.transport()),
             Target::NextHop(next) => next.transport,
         }
     }
 
-    /// The flow that it is reached over, if it is reached over one.
+    /// The flow to the UA, if it is reached over one, whichever node has it.
     pub(super) fn flow(&self) -> Option<Source> {
-        match self.hop() {
-            Hop::Flow(flow) => Some(Source { flow, transport: self.transport() }),
-            Hop::Address(_) => None,
+        match self {
+            Target::Binding(binding) => Some(Source { flow: binding.flow, transport: self.transport() }),
+            Target::Flow(to) => Some(*to),
+            Target::Elsewhere(token) => Some(flow_of(token)),
+            Target::NextHop(_) => None,
+        }
+    }
+
+    /// The run of the node that has the flow, where that may be another than ours.
+    pub(super) fn holder(&self) -> Option<&NodeRun> {
+        match self {
+            Target::Binding(binding) => Some(&binding.holder),
+            Target::Elsewhere(token) => Some(&token.run),
+            Target::Flow(_) | Target::NextHop(_) => None,
+        }
+    }
+
+    /// The token of the flow, where that may be another node's.
+    pub(super) fn token(&self) -> Option<Cow<'_, FlowToken>> {
+        match self {
+            Target::Binding(binding) => {
+                let token = FlowToken::of(binding.holder.clone(), &binding.flow, binding.transport);
+                Some(Cow::Owned(token))
+            }
+            Target::Elsewhere(token) => Some(Cow::Borrowed(token)),
+            Target::Flow(_) | Target::NextHop(_) => None,
         }
     }
 
@@ -49,7 +84,7 @@ impl Target {
     pub(super) fn request_uri(&self) -> Option<Cow<'_, [u8]>> {
         match self {
             Target::Binding(binding) => Some(request_uri(&binding.contact)),
-            Target::Flow(_) | Target::NextHop(_) => None,
+            Target::Flow(_) | Target::Elsewhere(_) | Target::NextHop(_) => None,
         }
     }
 
@@ -57,7 +92,7 @@ impl Target {
     pub(super) fn path(&self) -> &[u8] {
         match self {
             Target::Binding(binding) => &binding.path,
-            Target::Flow(_) | Target::NextHop(_) => &[],
+            Target::Flow(_) | Target::Elsewhere(_) | Target::NextHop(_) => &[],
         }
     }
 }

@@ -90,7 +90,7 @@ impl Settings {
         let digits = loop_digits(loop_hash);
         let suspects = request.values(Name::Via).filter(|value| memmem::find(value, &digits).is_some());
         suspects.filter_map(|value| Via::parse(value).ok()).any(|via| {
-            self.sent_by.contains(via.sent_by()) && via.branch().and_then(loop_hash_of) == Some(loop_hash)
+            self.is_own_sent_by(via.sent_by()) && via.branch().and_then(loop_hash_of) == Some(loop_hash)
         })
     }
 }

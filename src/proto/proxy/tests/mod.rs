@@ -8,6 +8,8 @@ mod edge_role;
 mod failover;
 mod forks;
 mod forwarding;
+mod link_tokens;
+mod links;
 mod pair;
 mod property;
 mod responses;

@@ -11,7 +11,7 @@ use flowhold_cluster::flow::{self, Flow, FlowId, NodeRun};
 use flowhold_cluster::location::{Known, Unavailable};
 use flowhold_cluster::token::KeyRing;
 
-use super::super::{Action, BranchId, ContextId, Event, Proxy, SentBy, Settings};
+use super::super::{Action, BranchId, ContextId, Event, Peer, Proxy, SentBy, Settings};
 use crate::proto::keepalive::Assign;
 use crate::proto::transaction::Timers;
 use crate::proto::{Hop, Source};
@@ -38,6 +38,7 @@ pub(super) fn settings() -> Settings {
             ws: sent_by("80"),
             wss: sent_by("443"),
         },
+        cluster: None,
         timers: Timers::default(),
         timer_c: TIMER_C,
         flow_timeout: FLOW_TIMEOUT,
@@ -50,7 +51,42 @@ pub(super) fn settings() -> Settings {
 
 /// This run of this node.
 pub(super) fn run() -> NodeRun {
-    NodeRun { node: "a".into(), epoch: 1 }
+    run_of("a", 1)
+}
+
+pub(super) fn run_of(node: &str, epoch: u64) -> NodeRun {
+    NodeRun { node: node.into(), epoch }
+}
+
+/// A node of a cluster, by its name, with its addresses: `192.0.2.x`, links at port 5070.
+pub(super) fn settings_of(node: &str) -> Settings {
+    let host = host_of(node);
+    let sent_by = |port: u16| format!("{host}:{port}").into_bytes().into_boxed_slice();
+    Settings {
+        run: run_of(node, 1),
+        hosts: [5060, 5061, 80, 443].map(|port| (host.clone().into_bytes().into(), port)).into(),
+        sent_by: SentBy {
+            udp: sent_by(5060),
+            tcp: sent_by(5060),
+            tls: sent_by(5061),
+            ws: sent_by(80),
+            wss: sent_by(443),
+        },
+        cluster: Some(sent_by(5070)),
+        ..settings()
+    }
+}
+
+fn host_of(node: &str) -> String {
+    format!("192.0.2.{}", node.as_bytes()[0] - b'a' + 1)
+}
+
+/// That node as others see it, at the other end of a link in `slot`.
+pub(super) fn peer(node: &str, epoch: u64, slot: u32) -> Peer {
+    let Settings { sent_by, cluster, .. } = settings_of(node);
+    let at = cluster.unwrap();
+    let link = source(Transport::Tcp, slot, str::from_utf8(&at).unwrap());
+    Peer { run: run_of(node, epoch), link, sent_by, at }
 }
 
 pub(super) fn source(transport: Transport, slot: u32, remote: &str) -> Source {
@@ -251,6 +287,12 @@ impl Scenario {
         let mut out = Vec::new();
         self.proxy.flow_failed(self.now, flow, &mut out);
         self.carry_out(out)
+    }
+
+    /// Takes that node's link down, and everything that is out on it.
+    pub(super) fn cut(&mut self, peer: &Peer) -> Vec<Sent> {
+        self.proxy.link_down(&peer.run.node, peer.link.flow.id);
+        self.flow_failed(peer.link.flow)
     }
 
     pub(super) fn undeliverable(&mut self, branch: BranchId) -> Vec<Sent> {
