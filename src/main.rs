@@ -32,6 +32,9 @@ struct CommandLine {
 enum Command {
     /// Runs a node until SIGTERM or SIGINT.
     ///
+    /// SIGTERM has it drain for as long as `node.drain` says: it sends its UAs elsewhere a few at a time and takes no new
+    /// ones. SIGINT, or a second SIGTERM, ends it at once.
+    ///
     /// When it is ready, it prints one line that names its listeners, each with the port that it got. The log goes to
     /// standard error: how much of it says `log.filter` in the configuration, or RUST_LOG, which wins.
     ///

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use bytes::Bytes;
-use flowhold_cluster::flow::Flow;
+use flowhold_cluster::flow::{Flow, FlowId};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info};
 
@@ -87,7 +87,8 @@ where
         worker.node.metrics.connections.inc(transport);
         let limits = &worker.node.config.limits;
         let (mailbox, queue) = (limits.connection_mailbox, limits.write_queue);
-        Self::launch(stream, (transport, remote), mailbox, worker, |connection| {
+        let enter = |worker: &Worker, address| worker.node.flows.open_connection(worker.index, address);
+        Self::launch(stream, (transport, remote), mailbox, worker, enter, |connection| {
             connection.writer = Writer::new(queue);
             connection.permit = Some(permit);
         })
@@ -108,12 +109,16 @@ where
         let pinged = Assign { flow_timer: Some(cluster.link_ping) };
         let mailbox = worker.node.config.limits.link_mailbox;
         worker.node.metrics.cluster_links.inc(link.side());
-        let (flow, address) = Self::launch(stream, (transport, remote), mailbox, worker, |connection| {
-            if link.side() == LinkSide::Accepted {
-                connection.keepalive.assign(Instant::now(), pinged, silence);
-            }
-            connection.link = Some(Box::new(link));
-        });
+        // Requests in dialogs come over links until the node ends, so a drain leaves them open.
+        let enter =
+            |worker: &Worker, address: Addr<Self>| worker.node.flows.open(worker.index, address.recipient());
+        let (flow, address) =
+            Self::launch(stream, (transport, remote), mailbox, worker, enter, |connection| {
+                if link.side() == LinkSide::Accepted {
+                    connection.keepalive.assign(Instant::now(), pinged, silence);
+                }
+                connection.link = Some(Box::new(link));
+            });
         (flow, address.recipient())
     }
 
@@ -122,12 +127,13 @@ where
         (transport, remote): (Transport, SocketAddr),
         mailbox: usize,
         worker: Rc<Worker>,
+        enter: impl FnOnce(&Worker, Addr<Self>) -> FlowId,
         finish: impl FnOnce(&mut Self),
     ) -> (Flow, Addr<Self>) {
         let mut flow = None;
         let address = Self::create(|ctx| {
             ctx.set_mailbox_capacity(mailbox);
-            let id = worker.node.flows.open(worker.index, ctx.address().recipient());
+            let id = enter(&worker, ctx.address());
             debug!(flow = %id, peer = %remote, "connected");
             let mut connection = Self {
                 stream,

@@ -1,11 +1,14 @@
 //! What the actors say to each other.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use actix::{Message as ActorMessage, Recipient};
-use flowhold_cluster::flow::Flow;
+use flowhold_cluster::flow::{Flow, FlowId};
 
 use crate::metrics::FlowClosed;
 use crate::proto::keepalive::Assign;
-use crate::proto::proxy::BranchId;
+use crate::proto::proxy::{BranchId, UnderWay};
 use crate::proto::{NextHop, Source};
 use crate::sip::{Message, Wire};
 
@@ -86,18 +89,26 @@ pub struct PeerUnreachable(
     pub Flow,
 );
 
-/// A flow has failed or was closed: nothing will be delivered over it any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ActorMessage)]
-#[rtype(result = "()")]
-pub struct FlowFailed(
-    /// The flow that was.
-    pub Flow,
-);
-
 /// A connection is to be closed, when what waits to be written has been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ActorMessage)]
 #[rtype(result = "()")]
 pub struct Close(
     /// Why.
     pub FlowClosed,
+);
+
+/// What is under way, and on which of these flows?
+#[derive(Clone, Debug, ActorMessage)]
+#[rtype(result = "UnderWay")]
+pub struct AskUnderWay(
+    /// The flows.
+    pub Arc<HashSet<FlowId>>,
+);
+
+/// A flow has failed or was closed: nothing will be delivered over it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ActorMessage)]
+#[rtype(result = "()")]
+pub struct FlowFailed(
+    /// The flow that was.
+    pub Flow,
 );

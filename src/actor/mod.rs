@@ -14,6 +14,7 @@
 pub mod accept;
 pub mod connection;
 pub mod dialer;
+pub mod drain;
 pub mod event_log;
 pub mod flows;
 pub mod key_ring;

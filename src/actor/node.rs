@@ -6,25 +6,29 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::prelude::*;
 use flowhold_cluster::flow::NodeRun;
 use flowhold_cluster::memory::{self, Memory};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use super::drain::drain;
 use super::flows::FlowTable;
+use super::message::AskUnderWay;
 use super::next_hops::{NextHops, NotFound};
 use super::settings;
 use super::worker::{Clock, Node};
 use super::workers;
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::net::admin::Health;
 use crate::net::admission::Admission;
 use crate::net::listen::{self, Listener};
+use crate::net::service_manager::{self, State};
 use crate::net::{admin, descriptors};
 
 /// How often the location service clears up what has expired.
@@ -52,6 +56,12 @@ pub enum StartError {
 }
 
 /// Runs a node until SIGTERM or SIGINT.
+///
+/// ```text
+///   starting ---> ready --- SIGTERM ---> draining --- nothing left, node.drain over, a second signal ---> ended
+///                   |                                                                                       ^
+///                   +--- SIGINT, or SIGTERM where node.drain is 0s ------------------------------------------+
+/// ```
 pub fn run(config: Config) -> Result<(), StartError> {
     descriptors::raise_limit(config.limits.max_connections);
     let workers = NonZeroUsize::new(config.node.worker_count().into()).unwrap_or(NonZeroUsize::MIN);
@@ -62,17 +72,18 @@ pub fn run(config: Config) -> Result<(), StartError> {
         let admin = listeners.admin.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
         let node = Arc::new(node(config, next_hops, workers));
         let arbiters: Vec<Arbiter> = (0..workers.get()).map(|_| Arbiter::new()).collect();
-        workers::start(&node, &arbiters, listeners).await?;
+        let proxies = workers::start(&node, &arbiters, listeners).await?;
         // Listened for before the node says that it is ready: whoever waits for that may end it at once.
-        let ended = ended()?;
+        let signals = Signals::new()?;
         // A line of its own on standard output, for whoever started the node and waits for it; if nobody does, and
         // the stream is closed, the node runs on.
         let _ = writeln!(io::stdout(), "{ready}");
         info!("{ready}");
+        service_manager::notify(State::Ready);
         tokio::select! {
             never = purge(&node) => match never {},
             never = serve_admin(admin, &node) => match never? {},
-            signal = ended => info!(signal, "ending"),
+            () = told_to_end(signals, &node, &proxies) => {}
         }
         for arbiter in arbiters {
             arbiter.stop();
@@ -99,6 +110,7 @@ fn node(config: Config, next_hops: NextHops, workers: NonZeroUsize) -> Node {
         admission: Admission::new(config.limits.max_connections, config.limits.max_connections_per_address),
         location: Arc::new(location),
         clock,
+        course: OnceLock::new(),
         config,
     }
 }
@@ -146,6 +158,8 @@ async fn purge(node: &Node) -> Infallible {
 /// Serves metrics and health, for as long as the node runs.
 async fn serve_admin(listener: Option<std::net::TcpListener>, node: &Arc<Node>) -> io::Result<Infallible> {
     let Some(listener) = listener else { return std::future::pending().await };
+    let draining = Arc::clone(node);
+    let health = move || if draining.is_draining() { Health::Draining } else { Health::Ok };
     let node = Arc::clone(node);
     let render = move || {
         let counts = node.location.counts();
@@ -153,20 +167,45 @@ async fn serve_admin(listener: Option<std::net::TcpListener>, node: &Arc<Node>) 
         node.metrics.bindings.set(i64::try_from(counts.bindings).unwrap_or(i64::MAX));
         node.metrics.render()
     };
-    admin::serve(TcpListener::from_std(listener)?, render).await;
+    admin::serve(TcpListener::from_std(listener)?, render, health).await;
     std::future::pending().await
 }
 
-/// The name of the signal that asks the node to end.
-fn ended() -> io::Result<impl Future<Output = &'static str>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
+/// Returns when the node is to end: it was told so, and has drained unless it was told not to.
+async fn told_to_end(mut signals: Signals, node: &Node, proxies: &[Recipient<AskUnderWay>]) {
+    let signal = signals.next().await;
+    service_manager::notify(State::Stopping);
+    if signal == SIGTERM && !node.config.node.drain.is_zero() {
         tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+            () = drain(node, proxies) => {}
+            signal = signals.next() => info!(signal, "ending before all is drained"),
         }
-    })
+    } else {
+        info!(signal, "ending");
+    }
+}
+
+const SIGTERM: &str = "SIGTERM";
+
+/// The signals that ask the node to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => SIGTERM,
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
 
 /// What a node says when it is ready: its name and what it listens on, with the ports that it got.

@@ -16,7 +16,9 @@ use tracing::info;
 
 use super::event_log;
 use super::flows::Undelivered;
-use super::message::{Deliver, FlowFailed, Forward, Inbound, NextHopFailed, Unforwarded, WayOut};
+use super::message::{
+    AskUnderWay, Deliver, FlowFailed, Forward, Inbound, NextHopFailed, Unforwarded, WayOut,
+};
 use super::worker::Node;
 use crate::metrics::{BranchFailed, Refused, Status, TransactionKind};
 use crate::proto::Hop;
@@ -209,6 +211,14 @@ impl Handler<FlowFailed> for Proxy {
     fn handle(&mut self, FlowFailed(flow): FlowFailed, ctx: &mut Self::Context) {
         self.core.flow_failed(Instant::now(), flow, &mut self.actions);
         self.carry_out(ctx);
+    }
+}
+
+impl Handler<AskUnderWay> for Proxy {
+    type Result = MessageResult<AskUnderWay>;
+
+    fn handle(&mut self, AskUnderWay(flows): AskUnderWay, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.core.under_way(Instant::now(), &flows))
     }
 }
 

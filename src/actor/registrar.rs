@@ -12,7 +12,7 @@ use super::event_log;
 use super::flows::Undelivered;
 use super::message::{Deliver, FlowFailed, PeerUnreachable, Register};
 use super::settings::RETRY_AFTER;
-use super::worker::Node;
+use super::worker::{Node, to_tag};
 use crate::metrics::{FlowClosed, Refused, Status};
 use crate::proto::Source;
 use crate::proto::keepalive::Assign;
@@ -98,11 +98,6 @@ impl Registrar {
             self.node.drop_bindings(source.flow, None);
         }
     }
-}
-
-/// A tag that nobody can guess (RFC 3261 §19.3).
-fn to_tag() -> String {
-    format!("{:016x}", rand::random::<u64>())
 }
 
 impl Actor for Registrar {

@@ -120,8 +120,12 @@ impl UdpSocket {
             self.worker.node.metrics.refused.inc(Refused::Stun);
             return;
         };
+        let now = Instant::now();
         if let Some(watched) = self.watched.get_mut(&remote) {
-            watched.keepalive.ping(Instant::now());
+            watched.keepalive.ping(now);
+        }
+        if self.worker.node.course.get().is_some_and(|course| course.ignores_pings_of(remote, now)) {
+            return;
         }
         self.worker.node.metrics.pings.inc(Transport::Udp);
         self.send(remote, Bytes::copy_from_slice(&stun::binding_response(&request, remote)));
@@ -200,12 +204,14 @@ impl UdpSocket {
         if let Some(look_at) = keepalive.deadline() {
             self.look_at.insert((look_at, remote));
             self.watched.insert(remote, Watched { keepalive, look_at });
+            self.worker.node.metrics.udp_flows.inc();
         }
     }
 
     fn unwatch(&mut self, remote: SocketAddr) {
         if let Some(watched) = self.watched.remove(&remote) {
             self.look_at.remove(&(watched.look_at, remote));
+            self.worker.node.metrics.udp_flows.dec();
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the actors share: the node's part that every worker sees, and the worker's own.
 
 use std::cell::OnceCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use actix::Recipient;
@@ -11,6 +11,7 @@ use flowhold_cluster::location::{Change, Changes, Known, Location, Update, Updat
 use futures_util::FutureExt;
 use tracing::{debug, info, warn};
 
+use super::event_log;
 use super::flows::FlowTable;
 use super::message::{FlowFailed, Inbound, PeerUnreachable, Register};
 use super::next_hops::NextHops;
@@ -18,6 +19,7 @@ use super::settings::RETRY_AFTER;
 use crate::config::Config;
 use crate::metrics::{FlowClosed, Metrics, Refused};
 use crate::net::admission::Admission;
+use crate::proto::drain::Course;
 use crate::proto::keepalive::PingWait;
 use crate::proto::proxy::Proxy;
 use crate::proto::{Source, registrar};
@@ -45,9 +47,22 @@ pub struct Node {
     pub location: Arc<dyn Location>,
     /// The time that bindings are measured in.
     pub clock: Clock,
+    /// How the node goes, once it was told to.
+    pub course: OnceLock<Course>,
 }
 
 impl Node {
+    /// Whether the node is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.course.get().is_some()
+    }
+
+    /// In how many seconds somebody may come back who is told 503.
+    fn retry_after(&self) -> u64 {
+        let drained = self.course.get().map(|course| course.retry_after(Instant::now(), rand::random()));
+        drained.unwrap_or(RETRY_AFTER.as_secs())
+    }
+
     /// Has the location service forget the bindings of a flow that delivers nothing any more.
     ///
     /// `reason` is given where nobody else counts the flow's end: it was a flow only if there are bindings.
@@ -146,6 +161,11 @@ impl Worker {
         }
         let method = message.method();
         self.node.metrics.requests.inc(method);
+        if method == Method::Register && self.node.is_draining() && registrar::asks_for_binding(&message) {
+            self.node.metrics.refused.inc(Refused::Draining);
+            event_log::register(&message, &source, 503);
+            return self.answer(&message, source, 503, "Node Is Draining");
+        }
         // As an edge proxy the node is not the registrar: REGISTER is a request like any other.
         let is_registrar = self.node.next_hops.registrar.is_none();
         let full = if method == Method::Register && is_registrar {
@@ -206,9 +226,11 @@ impl Worker {
             return None;
         }
         let Flow { remote, .. } = source.flow;
-        let mut response = Response::to(request, status, reason).source(remote.ip(), remote.port());
+        let tag = to_tag();
+        let mut response =
+            Response::to(request, status, reason).to_tag(&tag).source(remote.ip(), remote.port());
         if status == 503 {
-            response = response.header("Retry-After", RETRY_AFTER.as_secs().to_string());
+            response = response.header("Retry-After", self.node.retry_after().to_string());
         }
         Some(response.finish())
     }
@@ -231,6 +253,11 @@ impl Worker {
             let _ = proxy.try_send(FlowFailed(flow));
         }
     }
+}
+
+/// A tag that nobody can guess (RFC 3261 §19.3).
+pub fn to_tag() -> String {
+    format!("{:016x}", rand::random::<u64>())
 }
 
 /// Wall-clock time that never steps back: read once at the start, and counted on from there.

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::accept::accept;
 use super::dialer::Dialer;
 use super::key_ring;
-use super::message::{FlowFailed, Inbound, WayOut};
+use super::message::{AskUnderWay, FlowFailed, Inbound, WayOut};
 use super::node::{Listeners, StartError};
 use super::proxy::Proxy;
 use super::registrar::Registrar;
@@ -22,12 +22,13 @@ use super::udp_socket::UdpSocket;
 use super::worker::{Node, Peers, Worker};
 use crate::proto::proxy::Proxy as Core;
 
-/// Starts the actors of all workers, then opens the doors: a flow finds its registrar and every proxy there.
+/// Starts the actors of all workers, then opens the doors: a flow finds its registrar and every proxy there. Returns whom
+/// to ask what is under way.
 pub(super) async fn start(
     node: &Arc<Node>,
     arbiters: &[Arbiter],
     listeners: Listeners,
-) -> Result<(), StartError> {
+) -> Result<Vec<Recipient<AskUnderWay>>, StartError> {
     let udp: Vec<SocketAddr> = listeners.udp.iter().map(|listener| listener.local).collect();
     let tcp: Vec<SocketAddr> = listeners.tcp.iter().map(|listener| listener.local).collect();
     let mut registrars = Vec::new();
@@ -40,6 +41,7 @@ pub(super) async fn start(
     }
     let branches_on: Vec<Recipient<FlowFailed>> =
         proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
+    let under_way = proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
     let inbound: Vec<Recipient<Inbound>> = proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
 
     let mut doors = doors(listeners, arbiters.len());
@@ -60,7 +62,7 @@ pub(super) async fn start(
         });
         open.await.map_err(|_| io::Error::other("a worker ended while it was started"))??;
     }
-    Ok(())
+    Ok(under_way)
 }
 
 /// The sockets of one worker.

@@ -41,6 +41,9 @@ pub struct Node {
     pub domains: Vec<String>,
     /// Threads that serve flows, 0: one per core. See [`Node::worker_count`].
     pub workers: u16,
+    /// How long the node takes to end on SIGTERM; zero: it ends at once.
+    #[serde(deserialize_with = "units::duration")]
+    pub drain: Duration,
 }
 
 impl Node {

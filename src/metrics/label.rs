@@ -63,6 +63,8 @@ label! {
         Garbage => "garbage",
         /// The actor that the flow's messages go to cannot keep up.
         MailboxFull => "mailbox_full",
+        /// The node drains: its UA is to go elsewhere.
+        Drain => "drain",
         /// The node stops.
         Shutdown => "shutdown",
         /// Reading or writing failed: reset by the peer, no route, timed out.
@@ -97,6 +99,8 @@ label! {
         MaxBindings => "max_bindings",
         /// A REGISTER above `location.max_aors`.
         MaxAors => "max_aors",
+        /// A REGISTER for a binding while the node drains, answered 503.
+        Draining => "draining",
         /// A REGISTER or a request while the location service cannot be asked, answered 503.
         LocationUnavailable => "location_unavailable",
         /// A datagram that is neither SIP nor STUN.

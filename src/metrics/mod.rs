@@ -40,6 +40,10 @@ pub struct Metrics {
     pub responses: Counters<Status>,
     /// Pings that were answered: CRLFCRLF over streams, STUN over UDP.
     pub pings: Counters<Transport>,
+    /// 1 while the node drains.
+    pub draining: Gauge<i64, AtomicI64>,
+    /// UDP flows that were given a Flow-Timer and ping.
+    pub udp_flows: Gauge<i64, AtomicI64>,
     /// Bindings that are live.
     pub bindings: Gauge<i64, AtomicI64>,
     /// AORs that are known.
@@ -78,6 +82,8 @@ impl Metrics {
             requests: add(&mut registry, "requests", "Requests that came in"),
             responses: add(&mut registry, "responses", "Responses that went out"),
             pings: add(&mut registry, "pings", "Pings that were answered"),
+            draining: add(&mut registry, "draining", "1 while the node drains"),
+            udp_flows: add(&mut registry, "udp_flows", "UDP flows that were given a Flow-Timer"),
             bindings: add(&mut registry, "bindings", "Bindings that are live"),
             aors: add(&mut registry, "aors", "Addresses-of-record that are known"),
             transactions: add(&mut registry, "transactions", "Transactions that are open"),

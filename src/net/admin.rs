@@ -30,17 +30,27 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long to wait when accepting fails, as it does when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// What `/healthz` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// The node serves.
+    Ok,
+    /// It is about to end: load balancers send it nobody else.
+    Draining,
+}
+
 /// Serves `listener` until the future is dropped. `render` makes the text of `/metrics`, at each request anew.
-pub async fn serve<R>(listener: TcpListener, render: R)
+pub async fn serve<R, H>(listener: TcpListener, render: R, health: H)
 where
     R: Fn() -> String + Clone + Send + Sync + 'static,
+    H: Fn() -> Health + Clone + Send + Sync + 'static,
 {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(serve_connection(stream, render.clone(), place));
+                tokio::spawn(serve_connection(stream, render.clone(), health.clone(), place));
             }
             Err(error) => {
                 warn!(%error, "the admin listener cannot accept");
@@ -50,12 +60,13 @@ where
     }
 }
 
-async fn serve_connection<R>(stream: TcpStream, render: R, _place: OwnedSemaphorePermit)
+async fn serve_connection<R, H>(stream: TcpStream, render: R, health: H, _place: OwnedSemaphorePermit)
 where
     R: Fn() -> String + Clone + Send + Sync + 'static,
+    H: Fn() -> Health + Clone + Send + Sync + 'static,
 {
     let service = service_fn(move |request| {
-        let response = answer(&request, &render);
+        let response = answer(&request, &render, &health);
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
@@ -68,7 +79,11 @@ where
     }
 }
 
-fn answer(request: &Request<Incoming>, render: &impl Fn() -> String) -> Response<Full<Bytes>> {
+fn answer(
+    request: &Request<Incoming>,
+    render: &impl Fn() -> String,
+    health: &impl Fn() -> Health,
+) -> Response<Full<Bytes>> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -80,7 +95,10 @@ fn answer(request: &Request<Incoming>, render: &impl Fn() -> String) -> Response
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
             response
         }
-        "/healthz" => text(StatusCode::OK, "ok\n"),
+        "/healthz" => match health() {
+            Health::Ok => text(StatusCode::OK, "ok\n"),
+            Health::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        },
         _ => text(StatusCode::NOT_FOUND, "there is /metrics and /healthz\n"),
     }
 }
@@ -103,7 +121,7 @@ mod tests {
     async fn started() -> std::net::SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, || "flowhold_bindings 7\n# EOF\n".to_owned()));
+        tokio::spawn(serve(listener, || "flowhold_bindings 7\n# EOF\n".to_owned(), || Health::Ok));
         address
     }
 

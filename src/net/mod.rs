@@ -6,4 +6,5 @@ pub mod descriptors;
 pub mod icmp;
 pub mod listen;
 pub mod proxy_protocol;
+pub mod service_manager;
 pub mod writer;

@@ -104,12 +104,15 @@ fn health_checks_of_haproxy_leave_no_line_in_the_log_of_operators() {
 }
 
 #[test]
-fn a_node_that_is_not_healthy_gets_no_new_connections() {
-    let node = Node::start(BEHIND);
-    let haproxy = Haproxy::start(
-        &node,
-        // As if it answered 503.
-        &[("expect status 200", "expect status 503"), ("inter 1s", "inter 100ms")],
-    );
+fn a_node_that_drains_gets_no_new_connections_and_keeps_those_that_it_has() {
+    let mut node = Node::start(&format!("{BEHIND}[node]\ndrain = \"1h\"\n"));
+    let haproxy = Haproxy::start(&node, &[("inter 1s", "inter 100ms")]);
+    let uas: Vec<Client> = (0..8).map(|_| haproxy.ua()).collect();
+    uas.iter().for_each(Client::ping);
+    node.signal("-TERM");
     wait_until("HAProxy has found out", || haproxy.ua().is_closed_within(Duration::from_millis(50)));
+    wait_until("one UA is told to go", || node.flows_closed("drain") > 0);
+    let kept = uas.iter().filter(|ua| !ua.is_closed_within(Duration::from_millis(1)));
+    kept.for_each(Client::ping);
+    assert!(node.is_running());
 }

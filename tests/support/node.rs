@@ -9,7 +9,7 @@ use std::sync::mpsc;
 
 use tempfile::TempDir;
 
-use super::wait::DEADLINE;
+use super::wait::{DEADLINE, wait_until};
 
 /// What every node of the tests is told; a test adds what it is about.
 const BASE: &str = r#"
@@ -109,14 +109,22 @@ impl Node {
 
     /// The whole text of `GET /metrics`.
     pub(crate) fn metrics(&self) -> String {
+        let (status, body) = self.get("/metrics");
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    /// Status and body of what the admin listener has at this path.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.listener("admin")).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n").unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-        body.to_owned()
+        let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+        (status.unwrap_or_else(|| panic!("no status in {head}")), body.to_owned())
     }
 
     /// What the node has logged so far.
@@ -135,6 +143,17 @@ impl Node {
     pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Waits until the process has ended by itself, and returns its exit status.
+    #[track_caller]
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        let mut status = None;
+        wait_until("the node ends", || {
+            status = self.process.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap().code()
     }
 
     /// Whether the process still runs.

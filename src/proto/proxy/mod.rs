@@ -22,6 +22,7 @@
 //! | CANCEL and ACK as they come | `cancel.rs`, `ack.rs` |
 //! | timers, and flows that fail | `expire.rs` |
 //! | what is to be done, and what is counted | `action.rs`, `about.rs` |
+//! | what is under way when the node is to end | `under_way.rs` |
 //! | a request in hand and how all of it is found again | `context.rs`, `keys.rs`, `outstanding.rs`, `deadlines.rs` |
 
 mod about;
@@ -46,6 +47,7 @@ mod response;
 mod routes;
 mod settings;
 mod target;
+mod under_way;
 mod validation;
 
 #[cfg(test)]
@@ -61,6 +63,7 @@ pub use action::{Action, Event};
 pub use context::{BranchId, ContextId};
 pub use peers::Peer;
 pub use settings::{Matcher, Route, SentBy, Settings};
+pub use under_way::UnderWay;
 
 use super::Source;
 use context::{Client, Context, Server};

@@ -47,7 +47,8 @@ pub(super) fn granted(
     Ok(Duration::from_secs(granted.max(1)))
 }
 
-fn seconds(value: &[u8]) -> u32 {
+/// What a value says. RFC 3261 §20.10
+pub(super) fn seconds(value: &[u8]) -> u32 {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return MALFORMED;
     }

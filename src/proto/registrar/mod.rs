@@ -128,6 +128,17 @@ pub fn plan(
     Ok(Plan { update, terms })
 }
 
+/// Whether a REGISTER asks for a binding: it is neither a query nor does it only remove. One that cannot be read counts as
+/// asking.
+pub fn asks_for_binding(request: &Message) -> bool {
+    let all = expiry::of_request(request);
+    let own = |value| Address::parse(value).ok().and_then(|address| address.params.get("expires"));
+    request.values(Name::Contact).any(|value| {
+        let expires = own(value).map(|own| expiry::seconds(own.unwrap_or_default()));
+        expires.or(all) != Some(0)
+    })
+}
+
 /// RFC 3261 §10.3 step 5: the canonical AOR of To, which must be one of a domain of ours.
 ///
 /// Each of our domains is good for the AORs of all: UAs also write the registrar's own name in the Request-URI.

@@ -17,4 +17,5 @@ mod retransmissions;
 mod routes;
 mod scenario;
 mod tokens;
+mod under_way;
 mod validation;
