@@ -7,28 +7,33 @@ local key, now, remember = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 -- The longest time to live that is set, so that no arithmetic comes near what Redis refuses: ten years.
 local LONGEST = 315360000000
 
--- What a binding's value starts with. Numbers are compared, never written: Lua would write large ones as 1.7e+12.
-local HEAD = 'expires=(%d+) updated=(%d+) cseq=(%d+) call%-id=(%S*) '
+-- What the value of a binding starts with, and what of that the node writes.
+local OWN = 'expires=(%d+) updated=(%d+) cseq=(%d+) call%-id=(%S*) '
+local STORED = '^seq=(%d+) ' .. OWN
+OWN = '^' .. OWN
 
-local live, expired, last_expired, seq, was_ended = {}, {}, nil, 0, false
+-- The bindings that live; the fields that the script is to delete, to begin with those that have expired; when the last of
+-- these did; the highest `seq`; whether it is noted when the last binding ended.
+local live, gone, last_expired, seq, is_ended = {}, {}, nil, 0, false
+local match, max = string.match, math.max
 local stored = redis.call('HGETALL', key)
 for i = 1, #stored, 2 do
   local field, value = stored[i], stored[i + 1]
-  local its_seq, expires, updated, cseq, call_id = string.match(value, '^seq=(%d+) ' .. HEAD)
-  if field == 'ended' then
-    was_ended = true
-  elseif its_seq then
+  local its_seq, expires, updated, cseq, call_id = match(value, STORED)
+  if its_seq then
     expires, its_seq = tonumber(expires), tonumber(its_seq)
     if expires > now then
       live[#live + 1] = {
         field = field, value = value, seq = its_seq, expires = expires,
         updated = tonumber(updated), cseq = tonumber(cseq), call_id = call_id,
       }
-      seq = math.max(seq, its_seq)
+      if its_seq > seq then seq = its_seq end
     else
-      expired[#expired + 1] = field
-      last_expired = math.max(last_expired or 0, expires)
+      gone[#gone + 1] = field
+      last_expired = max(last_expired or 0, expires)
     end
+  elseif field == 'ended' then
+    is_ended = true
   end
 end
 
@@ -36,8 +41,8 @@ end
 -- same value, one on one side only counts for nothing.
 local function matches(field, other)
   if field == other then return true end
-  local core, params = string.match(field, '^contact=(%S*) params=(%S*)$')
-  local other_core, other_params = string.match(other, '^contact=(%S*) params=(%S*)$')
+  local core, params = match(field, '^contact=(%S*) params=(%S*)$')
+  local other_core, other_params = match(other, '^contact=(%S*) params=(%S*)$')
   if not core or core ~= other_core then return false end
   for name, value in string.gmatch(params, ';([^;=]*)=([^;]*)') do
     for other_name, other_value in string.gmatch(other_params, ';([^;=]*)=([^;]*)') do
@@ -47,22 +52,28 @@ local function matches(field, other)
   return true
 end
 
--- Puts and deletes fields, notes when the last binding ended, and lets the key live as long as it is of use. `put` is a
--- list of field, value, ...; `gone` of fields; `last` is when the last binding that is there now will expire, if any.
+-- Sets fields, deletes those that are gone, notes when the last binding ended, and lets the key live for as long as it is
+-- of use. `put` is a list of field, value, ... and `last` is when the last binding that is there now will expire, if any.
 -- What Redis may refuse for want of memory comes first: then nothing was done.
-local function write(put, gone, last)
+local function write(put, last)
   if #put > 0 then
     redis.call('HSET', key, unpack(put))
   end
   if last then
-    if was_ended then gone[#gone + 1] = 'ended' end
+    if is_ended then gone[#gone + 1] = 'ended' end
   else
     last = #live > 0 and now or last_expired
     -- Without memory a binding can still be removed. The AOR is then forgotten at once.
     redis.pcall('HSET', key, 'ended', string.format('%.0f', last))
   end
   if #gone > 0 then
-    redis.call('HDEL', key, unpack(gone))
+    -- What was put in its own place is not gone.
+    local deleted, is_put = {}, {}
+    for i = 1, #put, 2 do is_put[put[i]] = true end
+    for _, field in ipairs(gone) do
+      if not is_put[field] then deleted[#deleted + 1] = field end
+    end
+    if #deleted > 0 then redis.call('HDEL', key, unpack(deleted)) end
   end
-  redis.call('PEXPIRE', key, string.format('%.0f', math.min(last - now + remember, LONGEST)))
+  redis.call('PEXPIRE', key, math.min(last - now + remember, LONGEST))
 end

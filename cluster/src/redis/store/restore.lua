@@ -3,15 +3,14 @@
 -- ARGV from 3  field and value of each binding, newest first
 -- Returns      how many were put
 local puts = (#ARGV - 2) / 2
-local put, is_put, gone, last = {}, {}, expired, nil
-local replaced = {}
+local put, last, is_replaced = {}, 0, {}
 for i = 3, #ARGV, 2 do
-  local field, value = ARGV[i], ARGV[i + 1]
-  local expires, updated, cseq, call_id = string.match(value, '^' .. HEAD)
+  local expires, updated, cseq, call_id = match(ARGV[i + 1], OWN)
   expires, updated, cseq = tonumber(expires), tonumber(updated), tonumber(cseq)
-  local is_older = expires <= now
+  local is_older, matched = expires <= now, {}
   for _, binding in ipairs(live) do
-    if matches(binding.field, field) then
+    if matches(binding.field, ARGV[i]) then
+      matched[#matched + 1] = binding
       -- Two nodes' clocks differ, a UA's CSeq does not.
       if binding.call_id == call_id then
         is_older = is_older or binding.cseq > cseq
@@ -21,27 +20,20 @@ for i = 3, #ARGV, 2 do
     end
   end
   if not is_older then
-    for _, binding in ipairs(live) do
-      if matches(binding.field, field) then replaced[binding] = true end
-    end
-    put[#put + 1] = field
-    put[#put + 1] = string.format('seq=%.0f ', seq + puts - (i - 3) / 2) .. value
-    is_put[field] = true
-    last = math.max(last or 0, expires)
+    for _, binding in ipairs(matched) do is_replaced[binding] = true end
+    put[#put + 1] = ARGV[i]
+    put[#put + 1] = 'seq=' .. (seq + puts - (i - 3) / 2) .. ' ' .. ARGV[i + 1]
+    last = max(last, expires)
   end
 end
 if #put == 0 then return 0 end
 
 for _, binding in ipairs(live) do
-  if not replaced[binding] then
-    last = math.max(last, binding.expires)
-  else
+  if is_replaced[binding] then
     gone[#gone + 1] = binding.field
+  else
+    last = max(last, binding.expires)
   end
 end
-local deleted = {}
-for _, field in ipairs(gone) do
-  if not is_put[field] then deleted[#deleted + 1] = field end
-end
-write(put, deleted, last)
+write(put, last)
 return #put / 2
