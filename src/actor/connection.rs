@@ -34,7 +34,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info};
 
 use self::timer::Timer;
-use super::message::{Close, FlowFailed};
+use super::message::Close;
 use super::worker::Worker;
 use crate::metrics::{FlowClosed, LinkSide};
 use crate::net::admission::Permit;
@@ -253,7 +253,7 @@ where
         let flow = self.source.flow;
         let metrics = &self.worker.node.metrics;
         self.worker.node.flows.close(flow.id);
-        let Some(link) = &self.link else {
+        let Some(link) = &mut self.link else {
             // RFC 5626 §7: every binding that uses the flow is invalid, whichever its AOR.
             self.worker.flow_failed(flow);
             metrics.flows_closed.inc(reason);
@@ -261,9 +261,8 @@ where
             return;
         };
         // No binding is on a link, and requests only on one that was opened here.
-        if let Some(owner) = link.owner() {
-            owner.do_send(FlowFailed(flow));
-        }
+        link.end(flow);
+        metrics.cluster_links.dec(link.side());
         metrics.cluster_links_closed.inc(reason);
         let (node, side) = (link.node(), link.side().as_str());
         info!(%node, side, flow = %flow.id, peer = %flow.remote, reason = reason.as_str(), "link closed");

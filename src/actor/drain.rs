@@ -35,6 +35,9 @@ pub(super) async fn drain(node: &Node, proxies: &[Recipient<AskUnderWay>]) {
     let course = *node.course.get_or_init(|| course(node));
     let mut closing = Closing::new(course, node.flows.connections(), &mut rand::rng());
     node.metrics.draining.set(1);
+    if let Some(cluster) = &node.cluster {
+        cluster.look_again();
+    }
     let time = humantime::format_duration(node.config.node.drain);
     let udp_flows = node.metrics.udp_flows.get();
     info!(connections = closing.count(), udp_flows, %time, "draining");

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use actix::{Message as ActorMessage, Recipient};
+use flowhold_cluster::directory::View;
 use flowhold_cluster::flow::{Flow, FlowId};
 
 use crate::metrics::FlowClosed;
 use crate::proto::keepalive::Assign;
-use crate::proto::proxy::{BranchId, UnderWay};
+use crate::proto::proxy::{BranchId, Peer, UnderWay};
 use crate::proto::{NextHop, Source};
 use crate::sip::{Message, Wire};
 
@@ -112,3 +113,41 @@ pub struct FlowFailed(
     /// The flow that was.
     pub Flow,
 );
+
+/// Who is a member of the cluster now.
+#[derive(Clone, Debug, ActorMessage)]
+#[rtype(result = "()")]
+pub struct Members(
+    /// This node included.
+    pub Arc<View>,
+);
+
+/// A node is a member no more, or is another run now: its link is of no use.
+#[derive(Clone, Copy, Debug, ActorMessage)]
+#[rtype(result = "()")]
+pub struct MemberGone;
+
+/// A link to another node has come or gone.
+#[derive(Clone, Debug, ActorMessage)]
+#[rtype(result = "()")]
+pub enum LinkChanged {
+    /// It leads there from now on.
+    Up(Box<Peer>),
+    /// It does no more, and what was under way on it has failed.
+    Down {
+        /// The node.
+        node: Arc<str>,
+        /// The link.
+        link: Flow,
+    },
+}
+
+/// Something has changed that others should know, or that they may have told: the directory is not to wait for its beat.
+#[derive(Clone, Copy, Debug, ActorMessage)]
+#[rtype(result = "()")]
+pub struct LookAgain;
+
+/// This node gives its lease up: for all others it and its flows are gone. Answered when that is done.
+#[derive(Clone, Copy, Debug, ActorMessage)]
+#[rtype(result = "()")]
+pub struct Leave;

@@ -7,20 +7,29 @@
 //! | [`dialer`] | one per worker | [`Forward`](message::Forward), [`FlowFailed`](message::FlowFailed) |
 //! | [`registrar`] | one per worker | [`Register`](message::Register), [`FlowFailed`](message::FlowFailed) |
 //! | [`proxy`] | one per worker | [`Inbound`](message::Inbound), [`FlowFailed`](message::FlowFailed) |
+//! | [`directory`] | one per node of a cluster | [`LookAgain`](message::LookAgain), [`Leave`](message::Leave) |
+//! | [`links`] | one per worker of such a node | [`Members`](message::Members) |
+//! | [`node_link`] | one per other node and worker | [`MemberGone`](message::MemberGone), [`FlowFailed`](message::FlowFailed) |
 //!
 //! They know each other's messages and a `Recipient`, never each other's type. [`flows`] is the way to a flow from
-//! any worker, [`worker`] what the actors of one worker share, [`node`] starts and ends them all.
+//! any worker, [`worker`] what the actors of one worker share, [`cluster`] what all of them know of other nodes,
+//! [`membership`] and [`node`] start and end them all.
 
 pub mod accept;
+pub mod cluster;
 pub mod connection;
 pub mod dialer;
+pub mod directory;
 pub mod drain;
 pub mod event_log;
 pub mod flows;
 pub mod key_ring;
+pub mod links;
+pub mod membership;
 pub mod message;
 pub mod next_hops;
 pub mod node;
+pub mod node_link;
 pub mod proxy;
 pub mod registrar;
 pub mod settings;

@@ -6,30 +6,34 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::prelude::*;
 use flowhold_cluster::flow::NodeRun;
 use flowhold_cluster::memory::{self, Memory};
+use flowhold_cluster::redis::SettingsError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use super::cluster::join::{Listening, join};
 use super::drain::drain;
 use super::flows::FlowTable;
+use super::membership::Membership;
 use super::message::AskUnderWay;
 use super::next_hops::{NextHops, NotFound};
 use super::settings;
 use super::worker::{Clock, Node};
-use super::workers;
+use super::workers::{self, Started};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::net::admin::Health;
 use crate::net::admission::Admission;
 use crate::net::listen::{self, Listener};
 use crate::net::service_manager::{self, State};
-use crate::net::{admin, descriptors};
+use crate::net::{admin, descriptors, tls};
 
 /// How often the location service clears up what has expired.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
@@ -50,6 +54,12 @@ pub enum StartError {
     /// A next hop has no address.
     #[error(transparent)]
     NextHop(#[from] NotFound),
+    /// A certificate or key is of no use.
+    #[error("cluster: {0}")]
+    Tls(#[from] tls::Fault),
+    /// What the configuration says of Redis is of no use.
+    #[error("location.redis_url: {0}")]
+    Redis(#[from] SettingsError),
     /// The system refused something else that a node needs.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -70,20 +80,20 @@ pub fn run(config: Config) -> Result<(), StartError> {
     let ready = Ready::new(&config, &listeners);
     System::new().block_on(async {
         let admin = listeners.admin.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
-        let node = Arc::new(node(config, next_hops, workers));
+        let node = Arc::new(node(config, next_hops, &listeners, workers)?);
         let arbiters: Vec<Arbiter> = (0..workers.get()).map(|_| Arbiter::new()).collect();
-        let proxies = workers::start(&node, &arbiters, listeners).await?;
+        let Started { under_way, links } = workers::start(&node, &arbiters, listeners).await?;
+        let membership = node.cluster.as_ref().map(|cluster| Membership::start(&node, cluster, links));
         // Listened for before the node says that it is ready: whoever waits for that may end it at once.
         let signals = Signals::new()?;
-        // A line of its own on standard output, for whoever started the node and waits for it; if nobody does, and
-        // the stream is closed, the node runs on.
-        let _ = writeln!(io::stdout(), "{ready}");
-        info!("{ready}");
-        service_manager::notify(State::Ready);
         tokio::select! {
+            never = announce(&ready, &node, membership.as_ref()) => match never {},
             never = purge(&node) => match never {},
             never = serve_admin(admin, &node) => match never? {},
-            () = told_to_end(signals, &node, &proxies) => {}
+            () = told_to_end(signals, &node, &under_way) => {}
+        }
+        if let Some(membership) = membership {
+            membership.end().await;
         }
         for arbiter in arbiters {
             arbiter.stop();
@@ -93,15 +103,40 @@ pub fn run(config: Config) -> Result<(), StartError> {
     })
 }
 
-fn node(config: Config, next_hops: NextHops, workers: NonZeroUsize) -> Node {
+/// Says that the node is ready, when it is.
+async fn announce(ready: &Ready, node: &Node, membership: Option<&Membership>) -> Infallible {
+    if let Some(membership) = membership {
+        membership.ready().await;
+    }
+    // A line of its own on standard output, for whoever started the node and waits for it; if nobody does, and
+    // the stream is closed, the node runs on.
+    let _ = writeln!(io::stdout(), "{ready}");
+    info!("{ready}");
+    service_manager::notify(State::Ready);
+    node.is_ready.store(true, Ordering::Relaxed);
+    std::future::pending().await
+}
+
+fn node(
+    config: Config,
+    next_hops: NextHops,
+    listeners: &Listeners,
+    workers: NonZeroUsize,
+) -> Result<Node, StartError> {
     let clock = Clock::start();
+    // A node that starts twice in a millisecond does not get as far as its first binding in between.
+    let run = NodeRun { node: config.node.id.as_str().into(), epoch: clock.now().0 };
+    let (udp, tcp) = (locals(&listeners.udp), locals(&listeners.tcp));
+    let join = |listener: &Listener<_>| {
+        join(&config, &run, Listening { cluster: listener.local, udp: &udp, tcp: &tcp })
+    };
+    let cluster = listeners.cluster.iter().map(join).next().transpose()?.map(Arc::new);
     let location = Memory::new(memory::Settings {
         remember: config.location.remember,
         max_aors: config.location.max_aors,
     });
-    Node {
-        // A node that starts twice in a millisecond does not get as far as its first binding in between.
-        run: NodeRun { node: config.node.id.as_str().into(), epoch: clock.now().0 },
+    Ok(Node {
+        run,
         ping_wait: settings::ping_wait(&config),
         registrar: settings::registrar(&config),
         next_hops,
@@ -109,16 +144,20 @@ fn node(config: Config, next_hops: NextHops, workers: NonZeroUsize) -> Node {
         flows: FlowTable::new(workers.get()),
         admission: Admission::new(config.limits.max_connections, config.limits.max_connections_per_address),
         location: Arc::new(location),
+        cluster,
         clock,
+        is_ready: AtomicBool::new(false),
         course: OnceLock::new(),
         config,
-    }
+    })
 }
 
 /// All sockets of a node, opened before anything is started so that a fault costs nothing.
 pub(super) struct Listeners {
     pub(super) udp: Vec<Listener<std::net::UdpSocket>>,
     pub(super) tcp: Vec<Listener<std::net::TcpListener>>,
+    /// One or none.
+    pub(super) cluster: Vec<Listener<std::net::TcpListener>>,
     admin: Option<std::net::TcpListener>,
 }
 
@@ -126,13 +165,21 @@ impl Listeners {
     fn open(config: &Config, workers: NonZeroUsize) -> Result<Self, StartError> {
         let udp = open_each("listen.udp", &config.listen.udp, |address| listen::udp(address, workers))?;
         let tcp = open_each("listen.tcp", &config.listen.tcp, |address| listen::tcp(address, workers))?;
+        let cluster = open_each("cluster.listen", config.cluster.listen.as_slice(), |address| {
+            listen::tcp(address, workers)
+        })?;
         let admin = open_each("admin.listen", config.admin.listen.as_slice(), |address| {
             let listener = std::net::TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
             Ok(listener)
         })?;
-        Ok(Self { udp, tcp, admin: admin.into_iter().next() })
+        Ok(Self { udp, tcp, cluster, admin: admin.into_iter().next() })
     }
+}
+
+/// The addresses that listeners got.
+pub(super) fn locals<S>(listeners: &[Listener<S>]) -> Vec<SocketAddr> {
+    listeners.iter().map(|listener| listener.local).collect()
 }
 
 fn open_each<L>(
@@ -158,8 +205,12 @@ async fn purge(node: &Node) -> Infallible {
 /// Serves metrics and health, for as long as the node runs.
 async fn serve_admin(listener: Option<std::net::TcpListener>, node: &Arc<Node>) -> io::Result<Infallible> {
     let Some(listener) = listener else { return std::future::pending().await };
-    let draining = Arc::clone(node);
-    let health = move || if draining.is_draining() { Health::Draining } else { Health::Ok };
+    let healthy = Arc::clone(node);
+    let health = move || match (healthy.is_draining(), healthy.is_ready.load(Ordering::Relaxed)) {
+        (true, _) => Health::Draining,
+        (false, true) => Health::Ok,
+        (false, false) => Health::Starting,
+    };
     let node = Arc::clone(node);
     let render = move || {
         let counts = node.location.counts();
@@ -216,9 +267,10 @@ impl Ready {
         let mut line = format!("flowhold ready node={}", config.node.id);
         let udp = listeners.udp.iter().map(|listener| ("udp", listener.local));
         let tcp = listeners.tcp.iter().map(|listener| ("tcp", listener.local));
+        let cluster = listeners.cluster.iter().map(|listener| ("cluster", listener.local));
         let admin =
             listeners.admin.iter().filter_map(|listener| Some(("admin", listener.local_addr().ok()?)));
-        for (name, local) in udp.chain(tcp).chain(admin) {
+        for (name, local) in udp.chain(tcp).chain(cluster).chain(admin) {
             write!(line, " {name}={local}").expect("a String takes all that is written");
         }
         Self(line)

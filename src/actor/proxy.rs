@@ -17,7 +17,7 @@ use tracing::info;
 use super::event_log;
 use super::flows::Undelivered;
 use super::message::{
-    AskUnderWay, Deliver, FlowFailed, Forward, Inbound, NextHopFailed, Unforwarded, WayOut,
+    AskUnderWay, Deliver, FlowFailed, Forward, Inbound, LinkChanged, NextHopFailed, Unforwarded, WayOut,
 };
 use super::worker::Node;
 use crate::metrics::{BranchFailed, Refused, Status, TransactionKind};
@@ -219,6 +219,21 @@ impl Handler<AskUnderWay> for Proxy {
 
     fn handle(&mut self, AskUnderWay(flows): AskUnderWay, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.core.under_way(Instant::now(), &flows))
+    }
+}
+
+impl Handler<LinkChanged> for Proxy {
+    type Result = ();
+
+    fn handle(&mut self, change: LinkChanged, ctx: &mut Self::Context) {
+        match change {
+            LinkChanged::Up(peer) => self.core.link_up(*peer),
+            LinkChanged::Down { node, link } => {
+                self.core.link_down(&node, link.id);
+                self.core.flow_failed(Instant::now(), link, &mut self.actions);
+                self.carry_out(ctx);
+            }
+        }
     }
 }
 

@@ -64,7 +64,7 @@ pub fn proxy(
         flow_timer_udp: config.outbound.flow_timer_udp.unwrap_or_default(),
         domains: domains(config),
         hosts: udp.iter().chain(tcp).flat_map(|local| hosts(config, *local)).collect(),
-        cluster: None,
+        cluster: node.cluster.as_ref().map(|cluster| cluster.me.at.as_bytes().into()),
         sent_by: proxy::SentBy { udp: sent_by(udp), tcp: sent_by(tcp), ..proxy::SentBy::default() },
         timers: Timers { t1: config.proxy.t1, t2: config.proxy.t2, t4: config.proxy.t4 },
         timer_c: config.proxy.timer_c,

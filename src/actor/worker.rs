@@ -1,6 +1,7 @@
 //! What the actors share: the node's part that every worker sees, and the worker's own.
 
 use std::cell::OnceCell;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
@@ -11,6 +12,7 @@ use flowhold_cluster::location::{Change, Changes, Known, Location, Update, Updat
 use futures_util::FutureExt;
 use tracing::{debug, info, warn};
 
+use super::cluster::Cluster;
 use super::event_log;
 use super::flows::FlowTable;
 use super::message::{FlowFailed, Inbound, PeerUnreachable, Register};
@@ -45,8 +47,12 @@ pub struct Node {
     pub admission: Arc<Admission>,
     /// Which flow leads to which AOR.
     pub location: Arc<dyn Location>,
+    /// Its part in a cluster; none: it stands alone.
+    pub cluster: Option<Arc<Cluster>>,
     /// The time that bindings are measured in.
     pub clock: Clock,
+    /// Whether it serves, and is not still about to join its cluster.
+    pub is_ready: AtomicBool,
     /// How the node goes, once it was told to.
     pub course: OnceLock<Course>,
 }

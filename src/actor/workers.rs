@@ -11,10 +11,12 @@ use flowhold_cluster::flow::FlowId;
 use tokio::net::TcpListener;
 
 use super::accept::accept;
+use super::cluster;
 use super::dialer::Dialer;
 use super::key_ring;
-use super::message::{AskUnderWay, FlowFailed, Inbound, WayOut};
-use super::node::{Listeners, StartError};
+use super::links;
+use super::message::{AskUnderWay, FlowFailed, Inbound, Members, WayOut};
+use super::node::{Listeners, StartError, locals};
 use super::proxy::Proxy;
 use super::registrar::Registrar;
 use super::settings;
@@ -22,15 +24,21 @@ use super::udp_socket::UdpSocket;
 use super::worker::{Node, Peers, Worker};
 use crate::proto::proxy::Proxy as Core;
 
-/// Starts the actors of all workers, then opens the doors: a flow finds its registrar and every proxy there. Returns whom
-/// to ask what is under way.
+/// Whom the actors that were started are reached by.
+pub(super) struct Started {
+    /// Who knows what is under way.
+    pub(super) under_way: Vec<Recipient<AskUnderWay>>,
+    /// Those who open links to other nodes, where there is a cluster.
+    pub(super) links: Vec<Recipient<Members>>,
+}
+
+/// Starts the actors of all workers, then opens the doors: a flow finds its registrar and every proxy there.
 pub(super) async fn start(
     node: &Arc<Node>,
     arbiters: &[Arbiter],
     listeners: Listeners,
-) -> Result<Vec<Recipient<AskUnderWay>>, StartError> {
-    let udp: Vec<SocketAddr> = listeners.udp.iter().map(|listener| listener.local).collect();
-    let tcp: Vec<SocketAddr> = listeners.tcp.iter().map(|listener| listener.local).collect();
+) -> Result<Started, StartError> {
+    let (udp, tcp) = (locals(&listeners.udp), locals(&listeners.tcp));
     let mut registrars = Vec::new();
     let mut proxies = Vec::new();
     let tokens = Arc::new(key_ring::of_node(&node.config));
@@ -44,6 +52,7 @@ pub(super) async fn start(
     let under_way = proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
     let inbound: Vec<Recipient<Inbound>> = proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
 
+    let mut links = Vec::new();
     let mut doors = doors(listeners, arbiters.len());
     for (((index, arbiter), registrar), proxy) in (0..).zip(arbiters).zip(registrars).zip(proxies) {
         let peers = Peers {
@@ -60,9 +69,9 @@ pub(super) async fn start(
             let worker = Rc::new(Worker { index, node, peers, dialer: OnceCell::new() });
             let _ = opened.send(doors.open(&worker, &proxy));
         });
-        open.await.map_err(|_| io::Error::other("a worker ended while it was started"))??;
+        links.extend(open.await.map_err(|_| io::Error::other("a worker ended while it was started"))??);
     }
-    Ok(under_way)
+    Ok(Started { under_way, links })
 }
 
 /// The sockets of one worker.
@@ -70,6 +79,7 @@ pub(super) async fn start(
 struct Doors {
     udp: Vec<std::net::UdpSocket>,
     tcp: Vec<std::net::TcpListener>,
+    cluster: Vec<std::net::TcpListener>,
 }
 
 fn doors(listeners: Listeners, workers: usize) -> Vec<Doors> {
@@ -80,12 +90,15 @@ fn doors(listeners: Listeners, workers: usize) -> Vec<Doors> {
     for listener in listeners.tcp {
         doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.tcp.push(socket));
     }
+    for listener in listeners.cluster {
+        doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.cluster.push(socket));
+    }
     doors
 }
 
 impl Doors {
     /// Opens them, after the proxy has been shown its way out.
-    fn open(self, worker: &Rc<Worker>, proxy: &Addr<Proxy>) -> io::Result<()> {
+    fn open(self, worker: &Rc<Worker>, proxy: &Addr<Proxy>) -> io::Result<Option<Recipient<Members>>> {
         let udp: io::Result<_> = self.udp.into_iter().map(|socket| open_udp(socket, worker)).collect();
         let (failed, unforwarded) = (proxy.clone().recipient(), proxy.clone().recipient());
         let dialer = Dialer::new(Rc::clone(worker), udp?, failed, unforwarded).start();
@@ -95,7 +108,12 @@ impl Doors {
             let listener = TcpListener::from_std(listener)?;
             actix_rt::spawn(accept(listener, Rc::clone(worker)));
         }
-        Ok(())
+        let Some(cluster) = &worker.node.cluster else { return Ok(None) };
+        for listener in self.cluster {
+            let listener = TcpListener::from_std(listener)?;
+            actix_rt::spawn(cluster::accept::accept(listener, Arc::clone(cluster), Rc::clone(worker)));
+        }
+        Ok(Some(links::start(Arc::clone(cluster), Rc::clone(worker), proxy.clone().recipient())))
     }
 }
 

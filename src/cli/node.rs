@@ -36,7 +36,10 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
             // Not through the log, which may be set to say nothing.
             say(&mut stderr(), &format!("flowhold: {error}"));
             match error {
-                StartError::Listen { .. } | StartError::NextHop(_) => ExitCode::from(WRONG),
+                StartError::Listen { .. }
+                | StartError::NextHop(_)
+                | StartError::Tls(_)
+                | StartError::Redis(_) => ExitCode::from(WRONG),
                 StartError::System(_) => ExitCode::FAILURE,
             }
         }

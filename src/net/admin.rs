@@ -33,6 +33,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// What `/healthz` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
+    /// The node is about to serve, when it is a member of its cluster.
+    Starting,
     /// The node serves.
     Ok,
     /// It is about to end: load balancers send it nobody else.
@@ -96,6 +98,7 @@ fn answer(
             response
         }
         "/healthz" => match health() {
+            Health::Starting => text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
             Health::Ok => text(StatusCode::OK, "ok\n"),
             Health::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         },

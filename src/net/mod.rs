@@ -1,4 +1,5 @@
-//! Sockets: opening listeners, who is let in, what load balancers say of clients, the bounded writer, and what ICMP says of a UDP peer.
+//! Sockets: opening listeners, TLS, who is let in, what load balancers say of clients, the bounded writer, and what ICMP says of
+//! a UDP peer.
 
 pub mod admin;
 pub mod admission;
@@ -7,4 +8,5 @@ pub mod icmp;
 pub mod listen;
 pub mod proxy_protocol;
 pub mod service_manager;
+pub mod tls;
 pub mod writer;

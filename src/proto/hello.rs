@@ -5,13 +5,13 @@
 //!
 //! ```text
 //!    dialer                                                                    acceptor
-//!      | OPTIONS sip:AT, Flowhold-Node: a;run=17..;version=1                      |  Fresh
+//!      | OPTIONS sip:AT, Flowhold-Node: a;run=17..;version=1;links=2              |  Fresh
 //!      | -----------------------------------------------------------------------> |
 //!      |                               401, WWW-Authenticate with a new nonce     |  Challenged
 //!      | <----------------------------------------------------------------------- |
 //!      | OPTIONS, Authorization: the secret's digest, username "a"                |
 //!      | -----------------------------------------------------------------------> |  Over
-//!      |     200, Flowhold-Node: b;run=17..;version=1, Authentication-Info        |
+//!      |     200, Flowhold-Node: b;run=17.., Authentication-Info                  |
 //!      | <----------------------------------------------------------------------- |
 //!      |                               the link is up                             |
 //! ```
@@ -57,6 +57,8 @@ pub struct Me {
     pub at: Box<str>,
     /// TCP or TLS.
     pub transport: Transport,
+    /// How many links it opens to each other node: one for each of its workers.
+    pub links: usize,
     /// What all nodes of the cluster know; none where certificates prove more.
     pub secret: Option<Box<[u8]>>,
 }
@@ -68,6 +70,8 @@ pub struct Peer {
     pub run: NodeRun,
     /// What it speaks on links, at least 1.
     pub version: u32,
+    /// How many links it opens to each other node.
+    pub links: usize,
 }
 
 /// Why there is no link.
@@ -109,7 +113,7 @@ impl fmt::Debug for Me {
 impl Me {
     /// `Flowhold-Node` of this node.
     fn presents(&self) -> String {
-        format!("{};run={};version={VERSION}", self.run.node, self.run.epoch)
+        format!("{};run={};version={VERSION};links={}", self.run.node, self.run.epoch, self.links)
     }
 
     /// What the node of that id proves that it knows the secret with.
@@ -138,6 +142,7 @@ impl Peer {
                 epoch: number("run")?.parse().ok()?,
             },
             version: number("version")?.parse().ok().filter(|&version| version > 0)?,
+            links: number("links")?.parse().ok()?,
         })
     }
 }

@@ -23,10 +23,8 @@ where
 
     fn stopped(&mut self, _: &mut Self::Context) {
         self.fail(FlowClosed::Shutdown);
-        let metrics = &self.worker.node.metrics;
-        match &self.link {
-            None => metrics.connections.dec(self.source.transport),
-            Some(link) => metrics.cluster_links.dec(link.side()),
+        if self.link.is_none() {
+            self.worker.node.metrics.connections.dec(self.source.transport);
         }
         self.permit = None;
     }

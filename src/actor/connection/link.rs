@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::Recipient;
+use flowhold_cluster::flow::Flow;
 
+use crate::actor::cluster::link_table::Up;
 use crate::actor::message::FlowFailed;
 use crate::metrics::LinkSide;
 use crate::proto::keepalive::Client;
@@ -25,6 +27,8 @@ use crate::proto::keepalive::client::Due;
 pub struct Link {
     node: Arc<str>,
     dialed: Option<Dialed>,
+    /// Until it ends.
+    up: Option<Up>,
 }
 
 /// What the end that dialed has to do.
@@ -36,14 +40,20 @@ struct Dialed {
 
 impl Link {
     /// One that `node` has opened.
-    pub fn accepted(node: Arc<str>) -> Self {
-        Self { node, dialed: None }
+    pub fn accepted(node: Arc<str>, up: Up) -> Self {
+        Self { node, dialed: None, up: Some(up) }
     }
 
     /// One to `node`, which is pinged `every` so often, with the pong due `within`. `owner` is told of its end.
-    pub fn dialed(node: Arc<str>, every: Duration, within: Duration, owner: Recipient<FlowFailed>) -> Self {
+    pub fn dialed(
+        node: Arc<str>,
+        every: Duration,
+        within: Duration,
+        owner: Recipient<FlowFailed>,
+        up: Up,
+    ) -> Self {
         let pings = Client::fixed(Instant::now(), every, within);
-        Self { node, dialed: Some(Dialed { pings, owner }) }
+        Self { node, dialed: Some(Dialed { pings, owner }), up: Some(up) }
     }
 
     /// The node at the other end.
@@ -56,9 +66,12 @@ impl Link {
         if self.dialed.is_some() { LinkSide::Dialed } else { LinkSide::Accepted }
     }
 
-    /// Who opened it here, and is told of its end.
-    pub(super) fn owner(&self) -> Option<&Recipient<FlowFailed>> {
-        self.dialed.as_ref().map(|dialed| &dialed.owner)
+    /// It is over. Who opened it here is told.
+    pub(super) fn end(&mut self, flow: Flow) {
+        self.up = None;
+        if let Some(Dialed { owner, .. }) = &self.dialed {
+            owner.do_send(FlowFailed(flow));
+        }
     }
 
     /// A lone CRLF came.

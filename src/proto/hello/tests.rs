@@ -8,7 +8,7 @@ const NONCE: Random = [3; 16];
 fn me(node: &str, at: &str, secret: Option<&[u8]>) -> Me {
     let transport = if secret.is_some() { Transport::Tcp } else { Transport::Tls };
     let run = NodeRun { node: node.into(), epoch: 1_700_000_000_000 };
-    Me { run, at: at.into(), transport, secret: secret.map(Into::into) }
+    Me { run, at: at.into(), transport, links: 2, secret: secret.map(Into::into) }
 }
 
 fn a() -> Me {
@@ -70,9 +70,9 @@ fn two_nodes_with_the_secret_know_each_other() {
     let (a, b) = (a(), b());
     let (mut dialer, mut acceptor, proof) = up_to_proof(&a, &b);
     let Arrival::Proved(peer, answer) = acceptor.arrive(&message(&proof)) else { panic!("refused") };
-    assert_eq!(peer, Peer { run: a.run.clone(), version: VERSION });
+    assert_eq!(peer, Peer { run: a.run.clone(), version: VERSION, links: 2 });
     let Ok(Progress::Up(peer)) = dialer.arrive(&message(&answer)) else { panic!("refused") };
-    assert_eq!(peer, Peer { run: b.run.clone(), version: VERSION });
+    assert_eq!(peer, Peer { run: b.run.clone(), version: VERSION, links: 2 });
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn what_is_no_hello_is_refused() {
         with(";run=1700000000000", ";run=x"),
         with(";version=1", ";version=0"),
         with("Flowhold-Node: a;", "Flowhold-Node: a b;"),
-        with("Max-Forwards: 0\r\n", "Flowhold-Node: a;run=1;version=1\r\n"),
+        with("Max-Forwards: 0\r\n", "Flowhold-Node: a;run=1;version=1;links=1\r\n"),
         message(&Response::to(&message(&hello), 200, "OK").finish().to_bytes()),
     ] {
         assert_eq!(refused(Acceptor::new(&b, NONCE).arrive(&wrong)), Refusal::NotAHello, "{wrong:?}");

@@ -1,0 +1,88 @@
+//! From the configuration, and the listeners that were opened for it, to a node's part in the cluster.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use flowhold_cluster::directory::{self, Directory};
+use flowhold_cluster::flow::{NodeRun, Transport as Over};
+use flowhold_cluster::redis::{Mode, Redis, Settings};
+use tokio::sync::Semaphore;
+
+use super::Cluster;
+use super::link_table::LinkTable;
+use crate::actor::node::StartError;
+use crate::actor::settings::RETRY_AFTER;
+use crate::config::{self, Config, RedisMode};
+use crate::net::tls;
+use crate::proto::hello::Me;
+use crate::sip::Transport;
+
+/// Where a node listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Listening<'a> {
+    /// For other nodes.
+    pub cluster: SocketAddr,
+    /// For UAs.
+    pub udp: &'a [SocketAddr],
+    /// For UAs.
+    pub tcp: &'a [SocketAddr],
+}
+
+/// Makes a node a part of its cluster, as far as that goes without asking anybody.
+pub fn join(config: &Config, run: &NodeRun, listening: Listening<'_>) -> Result<Cluster, StartError> {
+    let Config { cluster, node, limits, .. } = config;
+    let tls = match (&cluster.certificate, &cluster.private_key, &cluster.ca) {
+        (Some(certificate), Some(key), Some(ca)) => Some(tls::Links::read(certificate, key, ca)?),
+        _ => None,
+    };
+    let at = cluster.at(listening.cluster);
+    let of = |over, listeners: &[SocketAddr]| {
+        listeners.first().map(|local| (over, config.listen.sent_by(*local).into_boxed_str()))
+    };
+    let settings = directory::Settings {
+        run: run.clone(),
+        at: at.as_str().into(),
+        sip: of(Over::Udp, listening.udp).into_iter().chain(of(Over::Tcp, listening.tcp)).collect(),
+        lease: cluster.lease,
+    };
+    let redis = Redis::new(redis(&config.location))?;
+    let secret = cluster.secret.as_ref().map(|secret| secret.as_bytes().into());
+    Ok(Cluster {
+        me: Me {
+            run: run.clone(),
+            at: at.into_boxed_str(),
+            transport: if tls.is_some() { Transport::Tls } else { Transport::Tcp },
+            links: node.worker_count().into(),
+            // Certificates prove more than a secret.
+            secret: secret.filter(|_| tls.is_none()),
+        },
+        tls,
+        directory: Arc::new(Directory::new(redis.clone(), settings)),
+        redis,
+        links: Arc::new(LinkTable::default()),
+        handshakes: Arc::new(Semaphore::new(limits.link_handshakes)),
+        // A node that has not said hello by then counts as dead anyway.
+        patience: cluster.lease,
+        look_again: OnceLock::new(),
+    })
+}
+
+fn redis(location: &config::Location) -> Settings {
+    let deadline = location.redis_deadline;
+    Settings {
+        mode: match location.redis_mode {
+            RedisMode::Single => Mode::Single,
+            RedisMode::Cluster => Mode::Cluster,
+            RedisMode::Sentinel => {
+                Mode::Sentinel { master: location.redis_master.clone(), user: None, password: None }
+            }
+        },
+        urls: location.redis_url.as_str().split(',').map(|url| url.trim().to_owned()).collect(),
+        prefix: location.prefix.clone(),
+        deadline,
+        connect_deadline: deadline.max(Duration::from_secs(1)),
+        retry_after: RETRY_AFTER,
+        ..Settings::default()
+    }
+}
