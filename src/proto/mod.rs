@@ -7,6 +7,7 @@ pub mod forking;
 pub mod hello;
 mod hop;
 pub mod keepalive;
+pub mod locate;
 pub mod login;
 pub mod proxy;
 mod random;
@@ -15,6 +16,7 @@ pub mod registrar;
 pub mod served;
 mod source;
 pub mod transaction;
+pub mod ua;
 mod via;
 
 pub use hop::{Hop, NextHop};

@@ -51,13 +51,11 @@ pub(super) struct Shared<'r> {
 }
 
 impl Flow {
-    pub(super) fn new(settings: &Settings, reg_id: u32, proxy: &str, name: u128) -> Flow {
-        let is_loose = proxy.split(';').skip(1).any(|param| param.eq_ignore_ascii_case("lr"));
-        let route = if is_loose { format!("<{proxy}>") } else { format!("<{proxy};lr>") };
+    pub(super) fn new(settings: &Settings, reg_id: u32, name: u128) -> Flow {
         Flow {
             reg_id,
             state: State::Down,
-            registration: Registration::new(settings, reg_id, &route, name),
+            registration: Registration::new(settings, reg_id, name),
             keepalive: Client::new(settings.stream_pace),
             failures: 0,
             refusals: 0,
@@ -74,7 +72,7 @@ impl Flow {
         matches!(self.state, State::Down)
     }
 
-    /// Its near end, once there is one.
+    /// Its ends, once there are some.
     pub(super) fn link(&self) -> Option<Link> {
         match self.state {
             State::Registering { link } | State::Up { link, .. } | State::Removing { link } => Some(link),

@@ -148,8 +148,9 @@ impl Recovery {
     pub fn new(settings: Settings, seed: [u8; 32]) -> Recovery {
         let mut random = StdRng::from_seed(seed);
         // RFC 5626 §4.2.1: the same sequence of reg-ids each time the UA starts.
-        let flow = |(reg_id, proxy): (u32, &String)| Flow::new(&settings, reg_id, proxy, random.random());
-        let flows = (1..).zip(&settings.proxies).map(flow).collect();
+        let count = u32::try_from(settings.proxies.len()).expect("a handful of flows");
+        let flow = |reg_id| Flow::new(&settings, reg_id, random.random());
+        let flows = (1..=count).map(flow).collect();
         Recovery { settings, flows, random, actions: VecDeque::new() }
     }
 
@@ -219,7 +220,7 @@ impl Recovery {
         self.reg_ids().filter(|reg_id| self.flow(*reg_id).is_some_and(Flow::is_up))
     }
 
-    /// The near end of a flow, while it has one.
+    /// The ends of a flow, while it has some.
     pub fn link(&self, reg_id: u32) -> Option<Link> {
         self.flow(reg_id).and_then(Flow::link)
     }

@@ -23,7 +23,6 @@ const MAX_ROUNDS: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Registration {
     reg_id: u32,
-    route: String,
     call_id: String,
     tag: String,
     cseq: u32,
@@ -86,10 +85,9 @@ impl Refused {
 
 impl Registration {
     /// `name` is random and names it.
-    pub(super) fn new(settings: &Settings, reg_id: u32, route: &str, name: u128) -> Registration {
+    pub(super) fn new(settings: &Settings, reg_id: u32, name: u128) -> Registration {
         Registration {
             reg_id,
-            route: route.to_owned(),
             // RFC 5626 §4.2.1: each reg-id has a Call-ID of its own.
             call_id: format!("{name:032x}-{reg_id}"),
             tag: format!("{:08x}", name >> 96),
@@ -206,13 +204,13 @@ impl Registration {
         let credentials = self.login.credentials("REGISTER", &registrar, &format!("{:016x}", random >> 64));
         self.cseq += 1;
         let expires = if is_removal { 0 } else { self.expires.as_secs() };
-        let Link { transport, local } = link;
+        let Link { transport, local, .. } = link;
         let mut request = Request::new("REGISTER", &registrar)
             // RFC 5626 §4.3: with `rport`, so that the response finds the way back through a NAT.
             .header(Name::Via, format!("SIP/2.0/{} {local};rport;branch={branch}", transport.as_via_str()))
             .header(Name::MaxForwards, "70")
             // RFC 5626 §4.2.1: the topmost Route leads to the outbound proxy.
-            .header(Name::Route, &self.route)
+            .header(Name::Route, settings.route(self.reg_id))
             .header(Name::From, format!("<{}>;tag={}", settings.aor, self.tag))
             .header(Name::To, format!("<{}>", settings.aor))
             .header(Name::CallId, &self.call_id)

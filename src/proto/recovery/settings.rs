@@ -65,6 +65,15 @@ impl Settings {
         uri
     }
 
+    /// The Route value that leads to the proxy of this reg-id.
+    pub fn route(&self, reg_id: u32) -> String {
+        let position = usize::try_from(reg_id).expect("a small number").saturating_sub(1);
+        let proxy = &self.proxies[position];
+        // RFC 5626 §4.2.1: a loose route.
+        let is_loose = proxy.split(';').skip(1).any(|param| param.eq_ignore_ascii_case("lr"));
+        if is_loose { format!("<{proxy}>") } else { format!("<{proxy};lr>") }
+    }
+
     /// The URI that this UA is reached at over a flow from `local`.
     pub fn contact(&self, link: Link) -> Vec<u8> {
         let mut uri = b"sip:".to_vec();
@@ -72,7 +81,7 @@ impl Settings {
             uri.extend_from_slice(user);
             uri.push(b'@');
         }
-        let Link { transport, local } = link;
+        let Link { transport, local, .. } = link;
         uri.extend_from_slice(format!("{local};transport={}", transport.as_uri_str()).as_bytes());
         uri
     }
@@ -82,11 +91,13 @@ impl Settings {
     }
 }
 
-/// The near end of a flow.
+/// The two ends of a flow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Link {
     /// What it goes over.
     pub transport: Transport,
     /// The address that it leaves from.
     pub local: SocketAddr,
+    /// The address that it leads to.
+    pub remote: SocketAddr,
 }

@@ -79,7 +79,7 @@ impl Ua {
 
     fn link(&self, reg_id: u32) -> Link {
         let local = SocketAddr::from(([192, 0, 2, 1], 40_000 + u16::try_from(reg_id).unwrap()));
-        Link { transport: self.transport, local }
+        Link { transport: self.transport, local, remote: SocketAddr::from(([192, 0, 2, 2], 5060)) }
     }
 
     fn connected(&mut self, reg_id: u32) {
