@@ -30,6 +30,10 @@
 //! side, and [`proto::edge`] tells from it whom a request is for. As an edge proxy (`proxy.registrar`), a node sends
 //! REGISTER on with a token in Path, and requests come back along that.
 //!
+//! Where another node of the cluster has the flow, the request goes over the link to that node, along a Route with the
+//! flow's token. There [`proto::relay`] takes the Route off and hands it to the flow, without keeping anything: the
+//! transaction, its timers and the choice of the next flow stay with the node that the request arrived at.
+//!
 //! # Workers
 //!
 //! A worker is a thread (an actix arbiter) with its own listeners (`SO_REUSEPORT`), flows, registrar and proxy, so

@@ -16,7 +16,7 @@
 //! Nothing is kept of any of this: a token is authentic, and that is all that has to be known of it. The nodes of a cluster
 //! share the keys, so each understands the tokens of all.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use flowhold_cluster::flow::{self, Flow, NodeRun};
@@ -183,12 +183,13 @@ fn is_first_hop(request: &Message) -> bool {
     request.values(Name::Via).nth(1).is_none()
 }
 
+/// For the peer's address of a connection, which is found, and told from every other, by its id alone.
+pub(super) const NOT_SAID: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
 /// The flow that a token names.
 pub(super) fn flow_of(token: &FlowToken) -> Source {
-    // A connection is found, and told from every other, by its id; the token leaves the rest out.
-    const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
     Source {
-        flow: Flow { id: token.flow, remote: token.over.remote().unwrap_or(ANY) },
+        flow: Flow { id: token.flow, remote: token.over.remote().unwrap_or(NOT_SAID) },
         transport: transport_of(token.over.transport()),
     }
 }

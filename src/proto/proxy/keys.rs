@@ -12,6 +12,7 @@ use siphasher::sip128::Hasher128 as _;
 use siphasher::{sip::SipHasher13, sip128};
 
 use super::context::{BranchId, ContextId};
+use crate::proto::hex;
 use crate::sip::{Address, MAGIC_COOKIE, Message, Method, Name, Via};
 
 const COOKIE: usize = MAGIC_COOKIE.len();
@@ -103,7 +104,7 @@ impl Keys {
         octets[PLACE..PLACE + CODE].copy_from_slice(&code);
         let mut branch = [0; BRANCH];
         branch[..COOKIE].copy_from_slice(MAGIC_COOKIE.as_bytes());
-        write_hex(&octets, &mut branch[COOKIE..]);
+        hex::write(&octets, &mut branch[COOKIE..]);
         branch
     }
 
@@ -128,7 +129,7 @@ impl Keys {
         let mut hash = SipHasher13::new_with_keys(self.1, self.0);
         hash.write_u128(likeness.0);
         let mut tag = [0; 16];
-        write_hex(&hash.finish().to_be_bytes(), &mut tag);
+        hex::write(&hash.finish().to_be_bytes(), &mut tag);
         tag
     }
 
@@ -163,7 +164,7 @@ pub(super) fn loop_hash_of(branch: &[u8]) -> Option<u32> {
 /// How a loop hash is written at the end of a branch of ours.
 pub(super) fn loop_digits(loop_hash: u32) -> [u8; 2 * LOOP] {
     let mut digits = [0; 2 * LOOP];
-    write_hex(&loop_hash.to_be_bytes(), &mut digits);
+    hex::write(&loop_hash.to_be_bytes(), &mut digits);
     digits
 }
 
@@ -194,32 +195,8 @@ fn put(hash: &mut impl Hasher, field: &[u8]) {
 }
 
 fn octets_of(branch: &[u8]) -> Option<[u8; OCTETS]> {
-    let (cookie, hex) = branch.split_at_checked(COOKIE)?;
-    if hex.len() != 2 * OCTETS || !cookie.eq_ignore_ascii_case(MAGIC_COOKIE.as_bytes()) {
-        return None;
-    }
-    let mut octets = [0; OCTETS];
-    for (octet, pair) in octets.iter_mut().zip(hex.chunks_exact(2)) {
-        *octet = nibble(pair[0])? << 4 | nibble(pair[1])?;
-    }
-    Some(octets)
-}
-
-fn write_hex(octets: &[u8], text: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (octet, pair) in octets.iter().zip(text.chunks_exact_mut(2)) {
-        pair[0] = DIGITS[usize::from(octet >> 4)];
-        pair[1] = DIGITS[usize::from(octet & 15)];
-    }
-}
-
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
+    let (cookie, digits) = branch.split_at_checked(COOKIE)?;
+    if cookie.eq_ignore_ascii_case(MAGIC_COOKIE.as_bytes()) { hex::read(digits) } else { None }
 }
 
 /// For maps by a key that is a keyed hash already.

@@ -3,49 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::scenario::*;
-use crate::proto::transaction::{
-    Acked, Fired, InviteClient, InviteServer, NonInviteClient, NonInviteServer, Received, Timers,
-};
-use crate::proto::{Hop, Source};
-use crate::sip::{Message, Method, Name};
+use super::uas::{Callee, Caller};
+use crate::proto::Source;
+use crate::sip::Message;
 
 const LATENCY: Duration = Duration::from_millis(20);
-const RINGS: Duration = Duration::from_millis(300);
-
-/// Alice's transaction.
-enum Client {
-    Invite(InviteClient),
-    Other(NonInviteClient),
-}
-
-/// Alice, who sends one request.
-struct Caller {
-    from: Source,
-    request: Message,
-    client: Client,
-    timers: Timers,
-    /// What is sent again by Timer A or E, or on a repeated failure.
-    last: Message,
-    /// What reached her, each provisional response too.
-    heard: Vec<u16>,
-    timed_out: bool,
-}
-
-/// Bob, who answers one request.
-struct Callee {
-    status: u16,
-    timers: Timers,
-    invite: Option<InviteServer>,
-    other: Option<NonInviteServer>,
-    request: Option<Sent>,
-    /// When he answers for good.
-    answers_at: Option<Instant>,
-    /// RFC 3261 §13.3.1.4: a 2xx is repeated by the UAS itself until its ACK.
-    repeats: Option<(Instant, Duration)>,
-    last: Option<Message>,
-    acked: bool,
-    served: usize,
-}
 
 /// A message under way.
 struct Packet {
@@ -65,7 +27,6 @@ struct Pair {
     scenario: Scenario,
     alice: Caller,
     bob: Callee,
-    bob_at: Source,
     under_way: Vec<Packet>,
     /// How many datagrams were sent, and which of them are lost.
     sent: usize,
@@ -76,77 +37,53 @@ struct Pair {
 
 impl Pair {
     fn new(method: &str, status: u16, alice_at: Source, bob_at: Source, lost: &[usize]) -> Pair {
-        let scenario = Scenario::with(settings(), &[binding(bob_at, "sip:bob@10.0.0.2:5062", "")]);
-        let transport = alice_at.transport;
-        let text = request(method, transport.as_via_str(), "z9hG4bKalice");
-        let (timers, now, reliable) = (Timers::default(), scenario.now, transport.is_reliable());
-        let client = match method {
-            "INVITE" => Client::Invite(InviteClient::new(now, reliable, &timers)),
-            _ => Client::Other(NonInviteClient::new(now, reliable, &timers)),
-        };
-        let request = message(&text);
-        let alice = Caller {
-            from: alice_at,
-            last: request.clone(),
-            request: request.clone(),
-            client,
-            timers,
-            heard: Vec::new(),
-            timed_out: false,
-        };
-        let bob = Callee {
-            status,
-            timers,
-            invite: None,
-            other: None,
-            request: None,
-            answers_at: None,
-            repeats: None,
-            last: None,
-            acked: false,
-            served: 0,
-        };
+        let contact = "sip:bob@10.0.0.2:5062";
+        let scenario = Scenario::with(settings(), &[binding(bob_at, contact, "")]);
+        let request = message(&request(method, alice_at.transport.as_via_str(), "z9hG4bKalice"));
         let mut pair = Pair {
+            alice: Caller::new(scenario.now, alice_at, request.clone()),
+            bob: Callee::new(bob_at, contact, status),
             scenario,
-            alice,
-            bob,
-            bob_at,
             under_way: Vec::new(),
             sent: 0,
             lost: lost.to_vec(),
             deaf: false,
         };
-        pair.send(Towards::Proxy(alice_at), request);
+        pair.send(Towards::Proxy(alice_at), vec![request]);
         pair
     }
 
-    fn send(&mut self, towards: Towards, message: Message) {
-        let reliable = match towards {
-            Towards::Proxy(from) => from.transport.is_reliable(),
-            Towards::Alice => self.alice.from.transport.is_reliable(),
-            Towards::Bob => self.bob_at.transport.is_reliable(),
+    fn send(&mut self, towards: Towards, messages: Vec<Message>) {
+        let over = match towards {
+            Towards::Proxy(from) => from,
+            Towards::Alice => self.alice.at,
+            Towards::Bob => self.bob.at,
         };
-        if !reliable {
-            self.sent += 1;
-            if self.lost.contains(&(self.sent - 1)) {
-                return;
+        for message in messages {
+            if !over.transport.is_reliable() {
+                self.sent += 1;
+                if self.lost.contains(&(self.sent - 1)) {
+                    continue;
+                }
             }
+            self.under_way.push(Packet { arrives: self.scenario.now + LATENCY, message, towards });
         }
-        self.under_way.push(Packet { arrives: self.scenario.now + LATENCY, message, towards });
     }
 
     fn carry(&mut self, sent: Vec<Sent>) {
         for sent in sent {
-            let towards = if sent.to == self.bob_at.flow { Towards::Bob } else { Towards::Alice };
-            self.send(towards, sent.message);
+            let towards = if sent.is_to(self.bob.at) { Towards::Bob } else { Towards::Alice };
+            self.send(towards, vec![sent.message]);
         }
     }
 
     /// Runs until nothing is under way and nobody waits for anything.
     fn run(&mut self) {
+        let (alice_at, bob_at) = (self.alice.at, self.bob.at);
         while let Some(next) = self.next() {
             let sent = self.scenario.wait(next.saturating_duration_since(self.scenario.now));
             self.carry(sent);
+            let now = self.scenario.now;
             if let Some(at) = self.under_way.iter().position(|packet| packet.arrives <= next) {
                 let packet = self.under_way.remove(at);
                 match packet.towards {
@@ -154,170 +91,29 @@ impl Pair {
                         let sent = self.scenario.message(packet.message, from);
                         self.carry(sent);
                     }
-                    Towards::Alice => self.alice_hears(&packet.message),
+                    Towards::Alice => {
+                        let out = self.alice.hears(now, &packet.message);
+                        self.send(Towards::Proxy(alice_at), out);
+                    }
                     Towards::Bob if self.deaf => {}
-                    Towards::Bob => self.bob_hears(packet.message),
+                    Towards::Bob => {
+                        let out = self.bob.hears(now, packet.message);
+                        self.send(Towards::Proxy(bob_at), out);
+                    }
                 }
             }
-            self.alice_waits();
-            self.bob_waits();
+            let out = self.alice.waits(now);
+            self.send(Towards::Proxy(alice_at), out);
+            let out = self.bob.waits(now);
+            self.send(Towards::Proxy(bob_at), out);
         }
         assert!(self.scenario.proxy.is_at_rest());
     }
 
     fn next(&self) -> Option<Instant> {
-        let alice = match &self.alice.client {
-            Client::Invite(client) => client.deadline(),
-            Client::Other(client) => client.deadline(),
-        };
-        let bob = [
-            self.bob.invite.as_ref().and_then(InviteServer::deadline),
-            self.bob.other.as_ref().and_then(NonInviteServer::deadline),
-            self.bob.answers_at,
-            self.bob.repeats.map(|(at, _)| at),
-        ];
         let packets = self.under_way.iter().map(|packet| packet.arrives).min();
-        [alice, packets, self.scenario.proxy.deadline()].into_iter().chain(bob).flatten().min()
-    }
-
-    fn alice_hears(&mut self, response: &Message) {
-        let status = response.status().unwrap();
-        let (now, alice) = (self.scenario.now, &mut self.alice);
-        let received = match &mut alice.client {
-            Client::Invite(client) => client.response(now, status, &alice.timers),
-            Client::Other(client) => client.response(now, status, &alice.timers),
-        };
-        let from = alice.from;
-        match received {
-            Received::Pass => {
-                alice.heard.push(status);
-                if alice.request.method() == Method::Invite && (200..300).contains(&status) {
-                    let ack = self.alice_acks(response, "z9hG4bKack");
-                    self.send(Towards::Proxy(from), ack);
-                }
-            }
-            Received::PassAndAck => {
-                alice.heard.push(status);
-                let ack = self.alice_acks(response, "z9hG4bKalice");
-                self.alice.last = ack.clone();
-                self.send(Towards::Proxy(from), ack);
-            }
-            Received::AckAgain => {
-                let ack = alice.last.clone();
-                self.send(Towards::Proxy(from), ack);
-            }
-            Received::Absorb => {}
-        }
-    }
-
-    fn alice_acks(&self, response: &Message, branch: &str) -> Message {
-        let text = String::from_utf8(self.alice.request.bytes().to_vec()).unwrap();
-        let to = str::from_utf8(response.first(Name::To).unwrap()).unwrap();
-        let text = text
-            .replace("INVITE", "ACK")
-            .replace("branch=z9hG4bKalice", &format!("branch={branch}"))
-            .replace("To: <sip:bob@example.com>", &format!("To: {to}"));
-        Message::parse(text.into_bytes().into()).unwrap()
-    }
-
-    fn alice_waits(&mut self) {
-        let (now, alice) = (self.scenario.now, &mut self.alice);
-        let fired = match &mut alice.client {
-            Client::Invite(client) => client.expire(now),
-            Client::Other(client) => client.expire(now, &alice.timers),
-        };
-        let (from, request) = (alice.from, alice.request.clone());
-        match fired {
-            Some(Fired::Resend) => self.send(Towards::Proxy(from), request),
-            Some(Fired::TimedOut) => alice.timed_out = true,
-            _ => {}
-        }
-    }
-
-    fn bob_hears(&mut self, request: Message) {
-        let (now, bob) = (self.scenario.now, &mut self.bob);
-        let reliable = self.bob_at.transport.is_reliable();
-        if request.method() == Method::Ack {
-            bob.acked = true;
-            bob.repeats = None;
-            if let Some(server) = &mut bob.invite {
-                assert!(matches!(server.ack(now, &bob.timers), Acked::Absorb | Acked::ToUser));
-            }
-            return;
-        }
-        let known = bob.invite.as_ref().map(InviteServer::repeated);
-        let known = known.or(bob.other.as_ref().map(NonInviteServer::repeated));
-        if let Some(again) = known {
-            if let (true, Some(last)) = (again, bob.last.clone()) {
-                self.send(Towards::Proxy(self.bob_at), last);
-            }
-            return;
-        }
-        bob.served += 1;
-        bob.answers_at = Some(now + RINGS);
-        let flow = self.bob_at.flow;
-        let is_invite = request.method() == Method::Invite;
-        bob.request = Some(Sent {
-            to: flow,
-            hop: Hop::Flow(flow),
-            transport: self.bob_at.transport,
-            message: request,
-            assign: None,
-            branch: None,
-        });
-        if is_invite {
-            bob.invite = Some(InviteServer::new(reliable));
-            self.bob_says(180);
-        } else {
-            bob.other = Some(NonInviteServer::new(now, reliable, &bob.timers));
-        }
-    }
-
-    fn bob_says(&mut self, status: u16) {
-        let bob = &mut self.bob;
-        let response = bob.request.as_ref().unwrap().answer(status);
-        bob.last = Some(response.clone());
-        self.send(Towards::Proxy(self.bob_at), response);
-    }
-
-    fn bob_waits(&mut self) {
-        let (now, bob) = (self.scenario.now, &mut self.bob);
-        let status = bob.status;
-        if bob.answers_at.take_if(|at| *at <= now).is_some() {
-            let mut repeats = None;
-            if let Some(server) = &mut bob.invite {
-                server.respond(now, status, &bob.timers);
-                repeats = (status < 300).then(|| (now + bob.timers.t1, bob.timers.t1));
-            }
-            if let Some(server) = &mut bob.other {
-                server.respond(now, status, &bob.timers);
-            }
-            bob.repeats = repeats;
-            self.bob_says(status);
-        }
-        let bob = &mut self.bob;
-        if let Some((at, interval)) = bob.repeats.filter(|(at, _)| *at <= now) {
-            let interval = (interval * 2).min(bob.timers.t2);
-            // RFC 3261 §13.3.1.4: given up after 64*T1, which is when the transaction ends as well.
-            let accepted = bob.invite.as_ref().is_some_and(InviteServer::is_accepted);
-            bob.repeats = accepted.then_some((at + interval, interval));
-            self.bob_says(status);
-        }
-        let bob = &mut self.bob;
-        let fired = match (&mut bob.invite, &mut bob.other) {
-            (Some(server), _) => server.expire(now, &bob.timers),
-            (None, Some(server)) => server.expire(now),
-            (None, None) => None,
-        };
-        match (fired, bob.last.clone()) {
-            (Some(Fired::Resend), Some(last)) => self.send(Towards::Proxy(self.bob_at), last),
-            (Some(Fired::Trying), _) => self.bob_says(100),
-            _ => {}
-        }
-    }
-
-    fn finals(&self) -> Vec<u16> {
-        self.alice.heard.iter().copied().filter(|status| *status >= 200).collect()
+        let deadlines = [self.alice.deadline(), self.bob.deadline(), self.scenario.proxy.deadline()];
+        deadlines.into_iter().chain([packets]).flatten().min()
     }
 }
 
@@ -371,7 +167,7 @@ fn any_two_lost_datagrams_change_nothing() {
             for two in one..count {
                 let mut pair = Pair::new(method, status, alice_udp(), bob_udp(), &[one, two]);
                 pair.run();
-                let finals = pair.finals();
+                let finals = pair.alice.finals();
                 let what = format!("{method} {status} without {one} and {two}: {:?}", pair.alice.heard);
                 assert!(!finals.is_empty() && finals.iter().all(|heard| *heard == status), "{what}");
                 assert!(finals.len() == 1 || (method, status) == ("INVITE", 200), "{what}");
@@ -389,6 +185,6 @@ fn s16_7_step_6_a_caller_hears_408_where_bob_hears_nothing() {
         let mut pair = Pair::new("INVITE", 200, alice, bob, &[]);
         pair.deaf = true;
         pair.run();
-        assert_eq!(pair.finals(), [408]);
+        assert_eq!(pair.alice.finals(), [408]);
     }
 }
