@@ -52,6 +52,14 @@ pub fn proxy(event: Event, about: &About) {
     }
 }
 
+/// Logs why another node's request went no further.
+pub fn relay(event: Event, request: &Message, link: &Source) {
+    let field = |name| Text(request.first(name).unwrap_or_default());
+    let (call_id, to) = (field(Name::CallId), field(Name::To));
+    let (flow, peer) = (link.flow.id, link.flow.remote);
+    debug!(?event, %call_id, %to, %flow, %peer, "request of another node");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,13 +14,13 @@ use futures_util::FutureExt;
 use tokio::time::Sleep;
 use tracing::info;
 
-use super::event_log;
 use super::flows::Undelivered;
 use super::message::{
     AskUnderWay, Deliver, FlowFailed, Forward, Inbound, LinkChanged, NextHopFailed, Unforwarded, WayOut,
 };
 use super::worker::Node;
-use crate::metrics::{BranchFailed, Refused, Status, TransactionKind};
+use super::{event_count, event_log};
+use crate::metrics::{Refused, Status, TransactionKind};
 use crate::proto::Hop;
 use crate::proto::keepalive::Assign;
 use crate::proto::proxy::{About, Action, BranchId, ContextId, Counts, Event, Proxy as Core};
@@ -129,11 +129,7 @@ impl Proxy {
     }
 
     fn note(&self, event: Event, about: &About) {
-        match label(event) {
-            Label::Refused(reason) => self.node.metrics.refused.inc(reason),
-            Label::Failover => _ = self.node.metrics.failovers.inc(),
-            Label::BranchFailed(reason) => self.node.metrics.branches_failed.inc(reason),
-        }
+        event_count::count(&self.node.metrics, event);
         event_log::proxy(event, about);
     }
 
@@ -279,47 +275,4 @@ impl ActorFuture<Proxy> for Timers {
         proxy.poll_timer(ctx, cx);
         Poll::Pending
     }
-}
-
-/// Where an event is counted.
-enum Label {
-    Refused(Refused),
-    BranchFailed(BranchFailed),
-    Failover,
-}
-
-fn label(event: Event) -> Label {
-    let refused = match event {
-        Event::Unanswerable => Refused::Unanswerable,
-        Event::Malformed(_) => Refused::Malformed,
-        Event::UnsupportedScheme => Refused::UnsupportedScheme,
-        Event::TooManyHops => Refused::TooManyHops,
-        Event::Loop => Refused::Loop,
-        Event::Merged => Refused::Merged,
-        Event::BranchReused => Refused::BranchReused,
-        Event::BadExtension => Refused::BadExtension,
-        Event::NotOurs => Refused::NotOurs,
-        Event::ForgedToken => Refused::ForgedToken,
-        Event::FlowGone => Refused::FlowGone,
-        Event::NotRegistered => Refused::NotRegistered,
-        Event::NotServed => Refused::NotServed,
-        Event::NotFound => Refused::NotFound,
-        Event::NoBinding => Refused::NoBinding,
-        Event::Overload => Refused::MaxTransactions,
-        Event::Unavailable => Refused::LocationUnavailable,
-        Event::NothingToCancel => Refused::NothingToCancel,
-        Event::StrayAck => Refused::StrayAck,
-        Event::StrayResponse => Refused::StrayResponse,
-        Event::LateResponse => Refused::LateResponse,
-        Event::ResponseOnOtherFlow => Refused::ResponseOnOtherFlow,
-        Event::TooBroad => Refused::MaxBreadth,
-        Event::Failover => return Label::Failover,
-        Event::FlowFailed => return Label::BranchFailed(BranchFailed::FlowFailed),
-        Event::NoLink => return Label::BranchFailed(BranchFailed::NoLink),
-        Event::Undeliverable => return Label::BranchFailed(BranchFailed::Undeliverable),
-        Event::TimedOut => return Label::BranchFailed(BranchFailed::TimedOut),
-        Event::TimerC => return Label::BranchFailed(BranchFailed::TimerC),
-        Event::NoAck => return Label::BranchFailed(BranchFailed::NoAck),
-    };
-    Label::Refused(refused)
 }

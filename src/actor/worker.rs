@@ -13,19 +13,17 @@ use futures_util::FutureExt;
 use tracing::{debug, info, warn};
 
 use super::cluster::Cluster;
-use super::event_log;
 use super::flows::FlowTable;
 use super::message::{FlowFailed, Inbound, PeerUnreachable, Register};
 use super::next_hops::NextHops;
 use super::settings::RETRY_AFTER;
 use crate::config::Config;
-use crate::metrics::{FlowClosed, Metrics, Refused};
+use crate::metrics::{FlowClosed, Metrics};
 use crate::net::admission::Admission;
 use crate::proto::drain::Course;
 use crate::proto::keepalive::PingWait;
-use crate::proto::proxy::Proxy;
-use crate::proto::{Source, registrar};
-use crate::sip::{Message, Method, Response, Wire};
+use crate::proto::registrar;
+use crate::proto::relay::Relay;
 
 /// What all workers of a node share.
 pub struct Node {
@@ -64,7 +62,7 @@ impl Node {
     }
 
     /// In how many seconds somebody may come back who is told 503.
-    fn retry_after(&self) -> u64 {
+    pub fn retry_after(&self) -> u64 {
         let drained = self.course.get().map(|course| course.retry_after(Instant::now(), rand::random()));
         drained.unwrap_or(RETRY_AFTER.as_secs())
     }
@@ -152,95 +150,13 @@ pub struct Worker {
     pub node: Arc<Node>,
     /// The actors its flows talk to.
     pub peers: Peers,
+    /// What becomes of other nodes' requests.
+    pub relay: Relay,
     /// Whoever keeps connections to next hops, and has to know when one fails.
     pub dialer: OnceCell<Recipient<FlowFailed>>,
 }
 
 impl Worker {
-    /// Hands what came over a flow to the actor that serves it.
-    ///
-    /// Returns the answer to a request that no actor has room for.
-    pub fn dispatch(&self, message: Message, source: Source) -> Option<Wire> {
-        if !message.is_request() {
-            self.dispatch_response(message, source);
-            return None;
-        }
-        let method = message.method();
-        self.node.metrics.requests.inc(method);
-        if method == Method::Register && self.node.is_draining() && registrar::asks_for_binding(&message) {
-            self.node.metrics.refused.inc(Refused::Draining);
-            event_log::register(&message, &source, 503);
-            return self.answer(&message, source, 503, "Node Is Draining");
-        }
-        // As an edge proxy the node is not the registrar: REGISTER is a request like any other.
-        let is_registrar = self.node.next_hops.registrar.is_none();
-        let full = if method == Method::Register && is_registrar {
-            self.peers
-                .registrar
-                .try_send(Register { message, source })
-                .err()
-                .map(|error| error.into_inner().message)
-        } else {
-            let proxy = &self.peers.proxies[usize::from(self.index)];
-            proxy.try_send(Inbound { message, source }).err().map(|error| error.into_inner().message)
-        };
-        full.and_then(|request| self.overloaded(&request, source))
-    }
-
-    /// Hands on what came over a link that another node has opened: its requests for flows of this node.
-    ///
-    /// Returns the answer to a request that goes no further.
-    pub fn dispatch_accepted(&self, message: &Message, source: Source) -> Option<Wire> {
-        if !message.is_request() {
-            self.node.metrics.refused.inc(Refused::StrayResponse);
-            return None;
-        }
-        self.answer(message, source, 403, "Forbidden")
-    }
-
-    /// Hands on what came over a link that this node has opened: the responses to its requests.
-    ///
-    /// Returns the answer to a request, for which another node has a link of its own.
-    pub fn dispatch_dialed(&self, message: Message, source: Source) -> Option<Wire> {
-        if message.is_request() {
-            self.node.metrics.refused.inc(Refused::NotOurs);
-            return self.answer(&message, source, 403, "Forbidden");
-        }
-        self.dispatch_response(message, source);
-        None
-    }
-
-    /// A response goes to the proxy that sent the request, which may be another worker's.
-    fn dispatch_response(&self, message: Message, source: Source) {
-        let branch = message.top_via().ok().and_then(|via| via.branch().and_then(Proxy::worker_of_branch));
-        let proxy = branch.and_then(|worker| self.peers.proxies.get(usize::from(worker)));
-        let taken = proxy.is_some_and(|proxy| proxy.try_send(Inbound { message, source }).is_ok());
-        if !taken {
-            self.node.metrics.refused.inc(Refused::StrayResponse);
-        }
-    }
-
-    fn overloaded(&self, request: &Message, source: Source) -> Option<Wire> {
-        self.node.metrics.refused.inc(Refused::MailboxFull);
-        self.answer(request, source, 503, "Service Unavailable")
-    }
-
-    /// A response to a request that goes no further than its flow; `None` to what is never answered.
-    pub fn answer(&self, request: &Message, source: Source, status: u16, reason: &str) -> Option<Wire> {
-        // RFC 3261 §17.1.1.3: an ACK is not answered, and a response is not either.
-        if !request.is_request() || request.method() == Method::Ack {
-            return None;
-        }
-        let Flow { remote, .. } = source.flow;
-        let tag = to_tag();
-        let mut response =
-            Response::to(request, status, reason).to_tag(&tag).source(remote.ip(), remote.port());
-        if status == 503 {
-            response = response.header("Retry-After", self.node.retry_after().to_string());
-        }
-        Some(response.finish())
-    }
-
     /// Tells everyone who has to know that a flow failed.
     pub fn flow_failed(&self, flow: Flow) {
         let Peers { bindings_of, branches_on, .. } = &self.peers;

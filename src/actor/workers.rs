@@ -23,6 +23,7 @@ use super::settings;
 use super::udp_socket::UdpSocket;
 use super::worker::{Node, Peers, Worker};
 use crate::proto::proxy::Proxy as Core;
+use crate::proto::relay::Relay;
 
 /// Whom the actors that were started are reached by.
 pub(super) struct Started {
@@ -42,9 +43,13 @@ pub(super) async fn start(
     let mut registrars = Vec::new();
     let mut proxies = Vec::new();
     let tokens = Arc::new(key_ring::of_node(&node.config));
+    let mut relays = Vec::new();
+    let relay_secret = rand::random();
     for (index, arbiter) in (0..).zip(arbiters) {
         registrars.push(Registrar::start_on(&arbiter.handle(), Arc::clone(node)));
-        let core = Core::new(settings::proxy(node, Arc::clone(&tokens), index, &udp, &tcp), rand::random());
+        let settings = settings::proxy(node, Arc::clone(&tokens), index, &udp, &tcp);
+        relays.push(Relay::new(&settings, relay_secret));
+        let core = Core::new(settings, rand::random());
         proxies.push(Proxy::start_on(&arbiter.handle(), core, Arc::clone(node)));
     }
     let branches_on: Vec<Recipient<FlowFailed>> =
@@ -54,7 +59,8 @@ pub(super) async fn start(
 
     let mut links = Vec::new();
     let mut doors = doors(listeners, arbiters.len());
-    for (((index, arbiter), registrar), proxy) in (0..).zip(arbiters).zip(registrars).zip(proxies) {
+    let actors = registrars.into_iter().zip(proxies).zip(relays);
+    for ((index, arbiter), ((registrar, proxy), relay)) in (0..).zip(arbiters).zip(actors) {
         let peers = Peers {
             proxies: inbound.clone(),
             branches_on: branches_on.clone(),
@@ -66,7 +72,7 @@ pub(super) async fn start(
         let doors = doors.pop().expect("there are as many as arbiters");
         let (opened, open) = tokio::sync::oneshot::channel();
         arbiter.spawn_fn(move || {
-            let worker = Rc::new(Worker { index, node, peers, dialer: OnceCell::new() });
+            let worker = Rc::new(Worker { index, node, peers, relay, dialer: OnceCell::new() });
             let _ = opened.send(doors.open(&worker, &proxy));
         });
         links.extend(open.await.map_err(|_| io::Error::other("a worker ended while it was started"))??);

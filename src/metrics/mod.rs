@@ -60,6 +60,8 @@ pub struct Metrics {
     pub cluster_links: Gauges<LinkSide>,
     /// Links that ended, and why.
     pub cluster_links_closed: Counters<FlowClosed>,
+    /// Requests of other nodes that went on to flows of this one.
+    pub cluster_relayed: Counter<u64, AtomicU64>,
     /// Leases of this node's own that it found lost.
     pub cluster_leases_lost: Counter<u64, AtomicU64>,
     /// How often all live bindings were written to Redis again.
@@ -92,6 +94,11 @@ impl Metrics {
             cluster_nodes: add(&mut registry, "cluster_nodes", "Nodes that hold a lease, this one included"),
             cluster_links: add(&mut registry, "cluster_links", "Links to and from other nodes that are up"),
             cluster_links_closed: add(&mut registry, "cluster_links_closed", "Links that ended, by reason"),
+            cluster_relayed: add(
+                &mut registry,
+                "cluster_relayed",
+                "Requests of other nodes that went on to flows of this one",
+            ),
             cluster_leases_lost: add(
                 &mut registry,
                 "cluster_leases_lost",

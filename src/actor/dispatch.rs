@@ -1,0 +1,134 @@
+//! Where what comes over a flow goes: to the registrar, to a proxy, or between a UA and the node that sent it a request.
+
+use flowhold_cluster::flow::Flow;
+
+use super::flows::Undelivered;
+use super::message::{Deliver, Inbound, Register};
+use super::worker::{Worker, to_tag};
+use super::{event_count, event_log};
+use crate::metrics::Refused;
+use crate::proto::proxy::Proxy;
+use crate::proto::relay::{Relay, Relayed};
+use crate::proto::{Source, registrar};
+use crate::sip::{Message, Method, Response, Via, Wire};
+
+impl Worker {
+    /// Hands what came over a flow to the actor that serves it.
+    ///
+    /// Returns the answer to a request that no actor has room for.
+    pub fn dispatch(&self, message: Message, source: Source) -> Option<Wire> {
+        if !message.is_request() {
+            self.dispatch_response(message, source);
+            return None;
+        }
+        let method = message.method();
+        self.node.metrics.requests.inc(method);
+        if method == Method::Register && self.node.is_draining() && registrar::asks_for_binding(&message) {
+            self.node.metrics.refused.inc(Refused::Draining);
+            event_log::register(&message, &source, 503);
+            return self.answer(&message, source, 503, "Node Is Draining");
+        }
+        // As an edge proxy the node is not the registrar: REGISTER is a request like any other.
+        let is_registrar = self.node.next_hops.registrar.is_none();
+        let full = if method == Method::Register && is_registrar {
+            self.peers
+                .registrar
+                .try_send(Register { message, source })
+                .err()
+                .map(|error| error.into_inner().message)
+        } else {
+            let proxy = &self.peers.proxies[usize::from(self.index)];
+            proxy.try_send(Inbound { message, source }).err().map(|error| error.into_inner().message)
+        };
+        full.and_then(|request| self.overloaded(&request, source))
+    }
+
+    /// Hands on what came over a link that another node has opened: its requests for flows of this one.
+    ///
+    /// Returns the answer to a request that goes no further.
+    pub fn dispatch_accepted(&self, request: &Message, link: Source) -> Option<Wire> {
+        if !request.is_request() {
+            self.node.metrics.refused.inc(Refused::StrayResponse);
+            return None;
+        }
+        let relayed = match self.relay.request(request, link) {
+            Relayed::Onward { to, wire } => {
+                let message = Deliver { flow: to.flow, wire, assign: None };
+                match self.node.flows.deliver(message) {
+                    Ok(()) => {
+                        self.node.metrics.cluster_relayed.inc();
+                        return None;
+                    }
+                    Err(Undelivered::Gone) => self.relay.gone(request, link),
+                    Err(Undelivered::Full) => self.relay.full(request, link),
+                }
+            }
+            refused => refused,
+        };
+        let Relayed::Refused { answer, event } = relayed else { return None };
+        event_count::count(&self.node.metrics, event);
+        event_log::relay(event, request, &link);
+        answer
+    }
+
+    /// Hands on what came over a link that this node has opened: the responses to its requests.
+    ///
+    /// Returns the answer to a request, for which another node has a link of its own.
+    pub fn dispatch_dialed(&self, message: Message, source: Source) -> Option<Wire> {
+        if message.is_request() {
+            self.node.metrics.refused.inc(Refused::NotOurs);
+            return self.answer(&message, source, 403, "Forbidden");
+        }
+        self.dispatch_to_proxy(message, source);
+        None
+    }
+
+    /// A response goes back over the link that its request came over, or to the proxy that sent it.
+    fn dispatch_response(&self, message: Message, source: Source) {
+        let is_of_link = |via: Via<'_>| via.branch().is_some_and(Relay::is_branch);
+        if !message.top_via().is_ok_and(is_of_link) {
+            return self.dispatch_to_proxy(message, source);
+        }
+        // Not as an answer, which finds room in a full mailbox: nothing here knows how many of them a UA may send.
+        let delivered = self
+            .relay
+            .response(&message, source)
+            .map(|(flow, wire)| self.node.flows.deliver(Deliver { flow, wire, assign: None }));
+        match delivered {
+            Some(Ok(())) => {}
+            Some(Err(Undelivered::Full)) => self.node.metrics.refused.inc(Refused::MailboxFull),
+            Some(Err(Undelivered::Gone)) | None => self.node.metrics.refused.inc(Refused::StrayResponse),
+        }
+    }
+
+    /// The proxy may be another worker's.
+    fn dispatch_to_proxy(&self, message: Message, source: Source) {
+        let branch = message.top_via().ok().and_then(|via| via.branch().and_then(Proxy::worker_of_branch));
+        let proxy = branch.and_then(|worker| self.peers.proxies.get(usize::from(worker)));
+        let taken = proxy.is_some_and(|proxy| proxy.try_send(Inbound { message, source }).is_ok());
+        if !taken {
+            self.node.metrics.refused.inc(Refused::StrayResponse);
+        }
+    }
+
+    fn overloaded(&self, request: &Message, source: Source) -> Option<Wire> {
+        self.node.metrics.refused.inc(Refused::MailboxFull);
+        self.answer(request, source, 503, "Service Unavailable")
+    }
+
+    /// A response to a request that goes no further than its flow; `None` to what is never answered.
+    pub fn answer(&self, request: &Message, source: Source, status: u16, reason: &str) -> Option<Wire> {
+        // RFC 3261 §17.1.1.3: an ACK is not answered, and a response is not either.
+        if !request.is_request() || request.method() == Method::Ack {
+            return None;
+        }
+        let Flow { remote, .. } = source.flow;
+        let tag = to_tag();
+        let mut response =
+            Response::to(request, status, reason).to_tag(&tag).source(remote.ip(), remote.port());
+        if status == 503 {
+            response = response.header("Retry-After", self.node.retry_after().to_string());
+        }
+        Some(response.finish())
+    }
+}
