@@ -61,6 +61,8 @@ pub struct Settings {
 /// What came of a beat.
 #[derive(Clone, Debug)]
 pub struct Beat {
+    /// It is the first lease of this run.
+    pub is_first: bool,
     /// The lease was lost, and what was found in its place. There is a new one, with a higher epoch.
     pub lost: Option<Found>,
     /// What is different in the cluster.
@@ -98,8 +100,8 @@ pub struct Directory {
     epoch: AtomicU64,
     is_renounced: AtomicBool,
     view: RwLock<Arc<View>>,
-    /// When the question was asked that the view answers.
-    asked_at: std::sync::Mutex<Option<Instant>>,
+    /// When the question was asked that the view answers, and when by Redis's clock it was answered.
+    asked_at: std::sync::Mutex<Option<(Instant, Timestamp)>>,
 }
 
 impl Directory {
@@ -154,7 +156,7 @@ impl Directory {
             return Err(BeatError::NameTaken { at });
         }
         let lost = if let Step::Lost(found) = step { Some(found) } else { None };
-        Ok(Beat { lost, changes, view, skew })
+        Ok(Beat { is_first: step == Step::Claimed, lost, changes, view, skew })
     }
 
     /// Gives the lease up: for all others this node and its flows are gone.
@@ -174,11 +176,11 @@ impl Directory {
     pub async fn refresh(&self) -> Result<Arc<View>, Unavailable> {
         let wanted_at = Instant::now();
         let lease = self.lease.lock().await;
-        let last = *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|asked_at| asked_at >= wanted_at) {
+        let last = self.asked_at();
+        if last.is_some_and(|(asked_at, _)| asked_at >= wanted_at) {
             return Ok(self.view());
         }
-        if let Some(wait) = last.and_then(|last| REFRESH_EVERY.checked_sub(last.elapsed())) {
+        if let Some(wait) = last.and_then(|(last, _)| REFRESH_EVERY.checked_sub(last.elapsed())) {
             tokio::time::sleep(wait).await;
         }
         let asked = Instant::now();
@@ -194,13 +196,22 @@ impl Directory {
         Arc::make_mut(&mut view).bury(dead);
     }
 
+    /// The time by Redis's own clock, or a little later; none before the first answer.
+    pub(crate) fn redis_time(&self) -> Option<Timestamp> {
+        self.asked_at().map(|(asked_at, then)| then + asked_at.elapsed())
+    }
+
+    fn asked_at(&self) -> Option<(Instant, Timestamp)> {
+        *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn publish(&self, asked: Instant, reading: &Reading) -> (Changes, Arc<View>) {
         let members = reading.lines.iter().filter_map(|(node, line)| Member::parse(node, line));
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         let next = view.next(members);
         let changes = next.changes_since(&view, &self.settings.run.node);
         *view = Arc::new(next);
-        *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+        *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked, reading.now));
         (changes, Arc::clone(&view))
     }
 }

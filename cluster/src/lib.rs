@@ -8,11 +8,13 @@
 //! | `memory` | the store in this process's memory: one node, nothing to install |
 //! | `redis` | Redis: the connections to it, and the scripts that run in it |
 //! | `directory` | which nodes are members of the cluster, by leases |
+//! | `clustered` | the location service of a cluster: Redis for all nodes, and a mirror at each |
 //! | `token` | flow tokens: a flow as the user part of a SIP URI, sealed with keys that rotate |
 //!
 //! The bottom layer: it knows nothing of the node that uses it and never parses SIP. Contact and Path are opaque here.
 
 pub mod binding;
+pub mod clustered;
 pub mod directory;
 pub mod flow;
 pub mod location;

@@ -7,6 +7,7 @@
 mod apply;
 mod entry;
 mod index;
+mod mirror;
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -67,7 +68,7 @@ impl Memory {
         }
     }
 
-    fn update_now(&self, update: Update) -> Result<Bindings, UpdateError> {
+    pub(crate) fn update_now(&self, update: Update) -> Result<Bindings, UpdateError> {
         let Update { aor, call_id, cseq, changes, max_bindings, now } = update;
         let mut shard = self.shard(&aor);
         if let Some(entry) = shard.aors.get_mut(aor.as_bytes()) {
@@ -111,7 +112,7 @@ impl Memory {
         failed
     }
 
-    fn purge_now(&self, now: Timestamp) {
+    pub(crate) fn purge_now(&self, now: Timestamp) {
         let turn = self.next_purge.fetch_add(1, Ordering::Relaxed) % self.shards.len();
         self.sweep(&mut lock(&self.shards[turn]), now, self.settings.remember);
     }
@@ -126,15 +127,21 @@ impl Memory {
         if count_one() {
             return Ok(());
         }
-        // A flood of new AORs must not buy a sweep with each.
-        if now.since(shard.swept_for_room_at) >= Duration::from_secs(1) {
-            shard.swept_for_room_at = now;
-            self.sweep(shard, now, Duration::ZERO);
-            if count_one() {
-                return Ok(());
-            }
+        if self.sweep_for_room(shard, now) && count_one() {
+            return Ok(());
         }
         Err(UpdateError::TooManyAors)
+    }
+
+    /// Forgets AORs without bindings before their time, if that was not tried a moment ago.
+    fn sweep_for_room(&self, shard: &mut Shard, now: Timestamp) -> bool {
+        // A flood of new AORs must not buy a sweep with each.
+        let is_due = now.since(shard.swept_for_room_at) >= Duration::from_secs(1);
+        if is_due {
+            shard.swept_for_room_at = now;
+            self.sweep(shard, now, Duration::ZERO);
+        }
+        is_due
     }
 
     fn sweep(&self, shard: &mut Shard, now: Timestamp, remember: Duration) {

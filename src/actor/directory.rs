@@ -93,7 +93,7 @@ impl Directory {
     }
 
     fn answered(&mut self, beat: Beat) {
-        let Beat { lost, changes, view, skew } = beat;
+        let Beat { lost, changes, view, skew, .. } = beat;
         let metrics = &self.node.metrics;
         if std::mem::take(&mut self.trouble.unavailable) {
             info!("Redis is back");

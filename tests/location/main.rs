@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clustered;
 mod make;
 mod model;
 mod redis;
@@ -91,3 +92,5 @@ suite!(
     redis::open,
     no limit of AORs because "a count over all slots cannot be part of an atomic step on one: Redis has maxmemory"
 );
+
+suite!(clustered_store, clustered::open);

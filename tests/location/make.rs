@@ -20,18 +20,30 @@ pub(crate) struct Store {
     location: Arc<dyn Location>,
     runtime: Arc<Runtime>,
     histories: u32,
+    only: Option<NodeRun>,
 }
 
 impl Store {
     pub(crate) fn new(location: impl Location) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { location: Arc::new(location), runtime: Arc::new(runtime), histories: 256 }
+        Self { location: Arc::new(location), runtime: Arc::new(runtime), histories: 256, only: None }
     }
 
     /// With fewer random histories tried on it, since each step takes its time.
     pub(crate) fn trying(mut self, histories: u32) -> Self {
         self.histories = histories;
         self
+    }
+
+    /// Which takes bindings of this holder alone.
+    pub(crate) fn only_of(mut self, holder: NodeRun) -> Self {
+        self.only = Some(holder);
+        self
+    }
+
+    /// Any holder, or the one whose bindings it takes.
+    pub(crate) fn holder_or(&self, any: NodeRun) -> NodeRun {
+        self.only.clone().unwrap_or(any)
     }
 
     pub(crate) fn histories(&self) -> u32 {

@@ -7,26 +7,38 @@ use std::sync::{Arc, Mutex, Weak};
 use flowhold_cluster::binding::{Aor, Timestamp};
 use flowhold_cluster::flow::{Flow, NodeRun};
 use flowhold_cluster::location::{Bindings, Counts, Known, Location, Unavailable, Update, UpdateError};
-use flowhold_cluster::redis::{Redis, Settings, Store};
+use flowhold_cluster::redis::{Redis, Settings, Settled, Store};
 use futures_util::future::BoxFuture;
 
 use crate::support::RedisServer;
 use crate::{REMEMBER, make};
 
-/// An empty store, in a Redis that this process's tests share: each has its own keys.
-pub(crate) fn open() -> make::Store {
-    static SERVER: Mutex<Weak<RedisServer>> = Mutex::new(Weak::new());
-    static OPENED: AtomicUsize = AtomicUsize::new(0);
-    let server = {
+/// A Redis that this process's tests share.
+pub(crate) struct Shared {
+    pub(crate) server: Arc<RedisServer>,
+    /// Each store has its own keys.
+    pub(crate) settings: Settings,
+}
+
+impl Shared {
+    pub(crate) fn open() -> Self {
+        static SERVER: Mutex<Weak<RedisServer>> = Mutex::new(Weak::new());
+        static OPENED: AtomicUsize = AtomicUsize::new(0);
         let mut shared = SERVER.lock().unwrap();
-        shared.upgrade().unwrap_or_else(|| {
+        let server = shared.upgrade().unwrap_or_else(|| {
             let server = Arc::new(RedisServer::start());
             *shared = Arc::downgrade(&server);
             server
-        })
-    };
-    let prefix = format!("test{}", OPENED.fetch_add(1, Ordering::Relaxed));
-    let settings = Settings { urls: vec![server.url()], prefix, ..Settings::default() };
+        });
+        let prefix = format!("test{}", OPENED.fetch_add(1, Ordering::Relaxed));
+        let settings = Settings { urls: vec![server.url()], prefix, ..Settings::default() };
+        Self { server, settings }
+    }
+}
+
+/// An empty store.
+pub(crate) fn open() -> make::Store {
+    let Shared { server, settings } = Shared::open();
     make::Store::new(InRedis {
         store: Store::new(Redis::new(settings).unwrap(), REMEMBER),
         seen: Mutex::default(),
@@ -55,7 +67,11 @@ impl Location for InRedis {
     fn update(&self, update: Update) -> BoxFuture<'_, Result<Bindings, UpdateError>> {
         self.now.fetch_max(update.now.0, Ordering::Relaxed);
         self.seen.lock().unwrap().insert(update.aor.clone());
-        Box::pin(self.store.update(update))
+        Box::pin(async move {
+            let update = Settled::from(update);
+            let updated = self.store.update(&update, "a", None).await.map_err(|failed| failed.error)?;
+            Ok(update.put.into_iter().chain(updated.kept).collect())
+        })
     }
 
     fn lookup<'a>(&'a self, aor: &'a Aor, now: Timestamp) -> BoxFuture<'a, Result<Known, Unavailable>> {

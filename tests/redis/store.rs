@@ -7,7 +7,8 @@ use std::time::Duration;
 use flowhold_cluster::binding::{Aor, Binding, BindingKey, Timestamp};
 use flowhold_cluster::flow::{Flow, FlowId, NodeRun, Transport};
 use flowhold_cluster::location::{Change, Changes, Known, Unavailable, Update, UpdateError};
-use flowhold_cluster::redis::{Redis, Settings, Store};
+use flowhold_cluster::redis::Restored::{self, Outdated, Present, Put};
+use flowhold_cluster::redis::{Redis, Settings, Settled, Store};
 
 use crate::support::{RedisServer, wait_until};
 use crate::{Worker, settings};
@@ -41,8 +42,11 @@ impl Test {
             max_bindings: 16,
             now: NOW,
         };
-        let after = self.worker.runtime.block_on(self.store.update(update));
-        after.map(|bindings| names(&bindings))
+        let update = Settled::from(update);
+        let after = self.worker.runtime.block_on(self.store.update(&update, "a", None));
+        after
+            .map(|updated| [names(&update.put), names(&updated.kept)].concat())
+            .map_err(|failed| failed.error)
     }
 
     fn lookup(&self) -> Result<Known, Unavailable> {
@@ -56,9 +60,9 @@ impl Test {
         }
     }
 
-    fn restore(&self, bindings: impl IntoIterator<Item = Binding>) -> usize {
+    fn restore(&self, bindings: impl IntoIterator<Item = Binding>) -> Vec<Restored> {
         let bindings: Vec<Arc<Binding>> = bindings.into_iter().map(Arc::new).collect();
-        self.worker.runtime.block_on(self.store.restore(&ALICE.into(), &bindings, NOW)).unwrap()
+        self.worker.runtime.block_on(self.store.restore(&ALICE.into(), &bindings, NOW, None)).unwrap()
     }
 }
 
@@ -157,10 +161,12 @@ fn what_is_lost_is_put_back_in_its_order() {
     let server = RedisServer::start();
     let test = Test::new(&server, REMEMBER);
     let older = Binding { updated_at: Timestamp(NOW.0 - 5), ..binding(3, "older") };
-    assert_eq!(test.restore([binding(1, "1"), binding(2, "2"), older]), 3);
+    let all = [binding(1, "1"), binding(2, "2"), older];
+    assert_eq!(test.restore(all.clone()), [Put; 3]);
+    assert_eq!(test.restore(all), [Present; 3]);
     assert_eq!(test.names(), ["1", "2", "older"]);
     let over = Binding { expires_at: NOW, ..binding(4, "over") };
-    assert_eq!(test.restore([over]), 0);
+    assert_eq!(test.restore([over]), [Outdated]);
     assert_eq!(test.names(), ["1", "2", "older"]);
 }
 
@@ -170,18 +176,25 @@ fn what_is_put_back_takes_the_place_of_nothing_newer() {
     let test = Test::new(&server, REMEMBER);
     let now = |name| binding(1, name);
     test.put(now("there")).unwrap();
-    let restores = |expected: usize, binding: Binding| {
+    let restores = |expected: Restored, binding: Binding| {
         let name = String::from_utf8(binding.contact.to_vec()).unwrap();
-        assert_eq!(test.restore([binding]), expected, "{name}");
+        assert_eq!(test.restore([binding]), [expected], "{name}");
         let is_there = test.names() == [name.as_str()];
-        assert_eq!(is_there, expected == 1, "{name}");
+        assert_eq!(is_there, expected == Put, "{name}");
     };
     // By CSeq within a Call-ID, whatever the clocks of two nodes say.
     let later = Timestamp(NOW.0 + 5);
-    restores(0, Binding { cseq: 6, updated_at: later, ..now("lower CSeq, later") });
-    restores(1, Binding { cseq: 8, updated_at: Timestamp(NOW.0 - 5), ..now("higher CSeq, earlier") });
-    restores(0, Binding { call_id: b"d"[..].into(), updated_at: Timestamp(NOW.0 - 6), ..now("earlier") });
-    restores(1, Binding { call_id: b"d"[..].into(), updated_at: later, ..now("later") });
+    restores(Outdated, Binding { cseq: 6, updated_at: later, ..now("lower CSeq, later") });
+    restores(Put, Binding { cseq: 8, updated_at: Timestamp(NOW.0 - 5), ..now("higher CSeq, earlier") });
+    restores(
+        Outdated,
+        Binding { call_id: b"d"[..].into(), updated_at: Timestamp(NOW.0 - 6), ..now("earlier") },
+    );
+    restores(
+        Outdated,
+        Binding { call_id: b"d"[..].into(), updated_at: Timestamp(NOW.0 - 5), ..now("as late") },
+    );
+    restores(Put, Binding { call_id: b"d"[..].into(), updated_at: later, ..now("later") });
     // The same registration under a new lease.
     let again = Binding {
         call_id: b"d"[..].into(),
@@ -189,7 +202,7 @@ fn what_is_put_back_takes_the_place_of_nothing_newer() {
         holder: node("a", 2),
         ..now("under a new lease")
     };
-    restores(1, again);
+    restores(Put, again);
     // What is equal by RFC 3261 §19.1.4 is the same binding here too.
     let contact = |params: &[(&str, &str)], name: &str, cseq| Binding {
         key: BindingKey::contact(&b"sip:a@h"[..], params.iter().copied()),
@@ -197,9 +210,122 @@ fn what_is_put_back_takes_the_place_of_nothing_newer() {
         ..binding(9, name)
     };
     test.restore([contact(&[("x", "1")], "x", 7)]);
-    assert_eq!(test.restore([contact(&[], "old", 6)]), 0);
-    assert_eq!(test.restore([contact(&[], "new", 8)]), 1);
+    assert_eq!(test.restore([contact(&[], "old", 6)]), [Outdated]);
+    assert_eq!(test.restore([contact(&[], "new", 8)]), [Put]);
     assert_eq!(test.names(), ["under a new lease", "new"]);
+}
+
+#[test]
+fn what_a_node_displaces_of_others_is_named_and_its_own_is_not() {
+    let server = RedisServer::start();
+    let test = Test::new(&server, REMEMBER);
+    let of_b = |reg_id, name| Binding { holder: node("b", 1), direct: reg_id == 1, ..binding(reg_id, name) };
+    test.restore([of_b(1, "replaced"), of_b(2, "stays"), of_b(3, "removed"), binding(4, "own")]);
+    let displaced = |call_id: &[u8], changes: Vec<Change>| {
+        let changes = Changes::Each(changes);
+        let update = Update {
+            aor: ALICE.into(),
+            call_id: call_id.into(),
+            cseq: 9,
+            changes,
+            max_bindings: 16,
+            now: NOW,
+        };
+        let updated = test.worker.runtime.block_on(test.store.update(&update.into(), "a", None)).unwrap();
+        names(&updated.displaced)
+    };
+    let put = |reg_id| Change::Put(Binding { cseq: 9, ..binding(reg_id, "new") });
+    let changes = vec![put(1), put(4), Change::Remove(binding(3, "").key)];
+    let mut named = displaced(b"c", changes);
+    named.sort();
+    assert_eq!(named, ["removed", "replaced"]);
+    assert_eq!(displaced(b"d", vec![put(1)]), [""; 0]);
+}
+
+#[test]
+fn what_comes_later_is_stored_as_later_whatever_the_clocks_of_two_nodes_say() {
+    let server = RedisServer::start();
+    let test = Test::new(&server, REMEMBER);
+    let ahead = Binding { updated_at: Timestamp(NOW.0 + 900), holder: node("b", 1), ..binding(1, "first") };
+    test.restore([ahead.clone()]);
+    let second = Binding { call_id: b"d"[..].into(), ..binding(1, "second") };
+    let update = Update {
+        aor: ALICE.into(),
+        call_id: b"d"[..].into(),
+        cseq: 7,
+        changes: Changes::Each(vec![Change::Put(second)]),
+        max_bindings: 16,
+        now: NOW,
+    };
+    let updated = test.worker.runtime.block_on(test.store.update(&update.into(), "a", None)).unwrap();
+    assert_eq!(updated.updated_at, Some(Timestamp(NOW.0 + 901)));
+    let Known::Yes(stored) = test.lookup().unwrap() else { panic!("not known") };
+    assert_eq!(Some(stored[0].updated_at), updated.updated_at);
+    assert_eq!(test.restore([ahead]), [Outdated]);
+    assert_eq!(test.names(), ["second"]);
+}
+
+#[test]
+fn what_puts_bindings_does_so_until_the_time_that_it_was_given_and_no_later() {
+    let server = RedisServer::start();
+    let test = Test::new(&server, REMEMBER);
+    let time = server.command(&["TIME"]);
+    let seconds: u64 = time.lines().next().unwrap().parse().unwrap();
+    let (past, future) = (Timestamp(seconds * 1000 - 1), Timestamp((seconds + 60) * 1000));
+    let bindings = [Arc::new(binding(1, "1"))];
+    let restore = |not_after| {
+        test.worker.runtime.block_on(test.store.restore(&ALICE.into(), &bindings, NOW, Some(not_after)))
+    };
+    let update = |not_after, cseq| {
+        let changes = Changes::Each(vec![Change::Put(Binding { cseq, ..binding(1, "2") })]);
+        let call_id = b"c"[..].into();
+        let update = Update { aor: ALICE.into(), call_id, cseq, changes, max_bindings: 16, now: NOW };
+        test.worker.runtime.block_on(test.store.update(&update.into(), "a", Some(not_after)))
+    };
+    let failed = restore(past).unwrap_err();
+    assert!(!failed.is_doubtful);
+    let failed = update(past, 8).unwrap_err();
+    assert!(matches!(failed.error, UpdateError::Unavailable { .. }) && !failed.is_doubtful);
+    assert_eq!(test.lookup(), Ok(Known::No));
+    assert_eq!(restore(future).unwrap(), [Put]);
+    assert!(update(future, 8).is_ok());
+    assert!(test.redis.is_available());
+}
+
+#[test]
+fn what_one_register_put_is_removed_only_while_it_is_there() {
+    let server = RedisServer::start();
+    let test = Test::new(&server, REMEMBER);
+    let there = binding(1, "there");
+    test.restore([there.clone(), binding(2, "other")]);
+    let remove = |binding: &Binding| {
+        test.worker.runtime.block_on(test.store.remove_one(&ALICE.into(), binding, NOW)).unwrap()
+    };
+    for other in [
+        Binding { cseq: 70, ..there.clone() },
+        Binding { call_id: b"cc"[..].into(), ..there.clone() },
+        Binding { holder: node("a", 2), ..there.clone() },
+        Binding { direct: false, ..there.clone() },
+        binding(3, "another flow"),
+    ] {
+        assert_eq!(remove(&other), 0, "{other:?}");
+    }
+    assert_eq!(remove(&there), 1);
+    assert_eq!(test.names(), ["other"]);
+}
+
+#[test]
+fn a_failed_flow_takes_nothing_that_was_put_on_it_later() {
+    let server = RedisServer::start();
+    let test = Test::new(&server, REMEMBER);
+    let later = Binding { updated_at: Timestamp(NOW.0 + 1), ..binding(1, "later") };
+    test.restore([later.clone()]);
+    let remove = |now| {
+        let aor = ALICE.into();
+        let removed = test.store.remove_on(&aor, &later.holder, &later.flow, now);
+        test.worker.runtime.block_on(removed).unwrap()
+    };
+    assert_eq!((remove(NOW), remove(Timestamp(NOW.0 + 1))), (0, 1));
 }
 
 #[test]

@@ -32,6 +32,20 @@ pub struct Failures {
     pub refused: u64,
 }
 
+/// A command came to nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Failed {
+    pub(super) error: Unavailable,
+    /// It may have been carried out all the same, or still be.
+    pub(super) is_doubtful: bool,
+}
+
+impl From<Failed> for Unavailable {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
 /// A Redis. Connects when it is first used, and by itself after a connection was lost; a clone is the same Redis.
 #[derive(Clone)]
 pub struct Redis {
@@ -70,6 +84,16 @@ impl Redis {
         key: &[u8],
         args: &[Arg<'_>],
     ) -> Result<Value, Unavailable> {
+        Ok(self.eval_or_doubt(script, key, args).await?)
+    }
+
+    /// As [`Redis::eval`], and when it fails tells whether the script may have run.
+    pub(super) async fn eval_or_doubt(
+        &self,
+        script: &'static Script,
+        key: &[u8],
+        args: &[Arg<'_>],
+    ) -> Result<Value, Failed> {
         self.run(async |connection| {
             let by_hash = command("EVALSHA", script.hash(), key, args);
             match failure::read(connection.call(&by_hash).await) {
@@ -105,11 +129,27 @@ impl Redis {
         core.unavailable()
     }
 
+    /// How long a command may take.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.shared.core.settings.deadline
+    }
+
+    /// What whoever finds Redis away is told.
+    pub(crate) fn unavailable(&self) -> Unavailable {
+        self.shared.core.unavailable()
+    }
+
+    /// Of a command that came too late to Redis to be carried out.
+    pub(super) fn too_late(&self) -> Failed {
+        self.shared.core.count(&Failure::Late);
+        Failed { error: self.shared.core.unavailable(), is_doubtful: false }
+    }
+
     /// Runs a command on the connection of this runtime, within the deadline.
     async fn run(
         &self,
         command: impl AsyncFnOnce(&mut Connection) -> Result<Value, Failure>,
-    ) -> Result<Value, Unavailable> {
+    ) -> Result<Value, Failed> {
         let core = &self.shared.core;
         let lane = self.lane();
         let mut generation = 0;
@@ -141,7 +181,8 @@ impl Redis {
         if is_lost {
             core.lost(&failure.to_string());
         }
-        Err(core.unavailable())
+        let is_doubtful = matches!(failure, Failure::Lost | Failure::Late);
+        Err(Failed { error: core.unavailable(), is_doubtful })
     }
 
     /// How often a connection was there again after Redis had been lost. Whatever was written before may then be gone.

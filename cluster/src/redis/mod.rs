@@ -28,5 +28,6 @@ pub use client::{Failures, Redis};
 pub(crate) use lease::{Leases, Reading};
 pub use script::{Arg, Script};
 pub use settings::{ClientCertificate, Mode, Settings, SettingsError};
-pub use store::Store;
+pub(crate) use store::Moved;
+pub use store::{RestoreFailed, Restored, Settled, Store, UpdateFailed, Updated};
 pub use value::Value;

@@ -43,18 +43,18 @@ pub(crate) fn s7_a_binding_that_moved_to_another_flow_stays(open: Open) {
 
 pub(crate) fn s7_a_flow_of_another_node_run_or_remote_is_another_flow(open: Open) {
     let store = open();
-    let here = flow(1);
+    let (here, run) = (flow(1), store.holder_or(node("a", 2)));
     store
-        .update(Register::new(ALICE, "c", 1, 0).over(here).held_by(node("a", 2)).put(contact("1", &[])))
+        .update(Register::new(ALICE, "c", 1, 0).over(here).held_by(run.clone()).put(contact("1", &[])))
         .unwrap();
     let port = SocketAddr::new(here.remote.ip(), here.remote.port() + 1);
     let newer = FlowId { generation: here.id.generation + 1, ..here.id };
-    assert_eq!(store.flow_failed(&node("a", 1), &here, 1), 0);
-    assert_eq!(store.flow_failed(&node("b", 2), &here, 1), 0);
-    assert_eq!(store.flow_failed(&node("a", 2), &Flow { remote: port, ..here }, 1), 0);
-    assert_eq!(store.flow_failed(&node("a", 2), &Flow { id: newer, ..here }, 1), 0);
+    assert_eq!(store.flow_failed(&node("a", run.epoch + 1), &here, 1), 0);
+    assert_eq!(store.flow_failed(&node("b", run.epoch), &here, 1), 0);
+    assert_eq!(store.flow_failed(&run, &Flow { remote: port, ..here }, 1), 0);
+    assert_eq!(store.flow_failed(&run, &Flow { id: newer, ..here }, 1), 0);
     assert_eq!(store.names(ALICE, 1), ["1"]);
-    assert_eq!(store.flow_failed(&node("a", 2), &here, 1), 1);
+    assert_eq!(store.flow_failed(&run, &here, 1), 1);
 }
 
 /// UDP: the flow is only a pair of addresses, and an ICMP error does not forbid them for ever.

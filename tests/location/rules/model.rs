@@ -81,13 +81,14 @@ fn run(store: &Store, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 prop_assert_eq!(ours, model.lookup(&aor, now));
             }
             Step::FlowFailed { slot, epoch } => {
-                let failed = store.flow_failed(&node("a", epoch), &flow(slot), now);
-                prop_assert_eq!(failed, model.flow_failed(&node("a", epoch), &flow(slot), now));
+                let holder = store.holder_or(node("a", epoch));
+                let failed = store.flow_failed(&holder, &flow(slot), now);
+                prop_assert_eq!(failed, model.flow_failed(&holder, &flow(slot), now));
             }
             Step::Update { aor, call_id, cseq, changes, star, slot, epoch, max } => {
                 let mut register = Register::new(&format!("{aor}@h"), &call_id.to_string(), cseq, now)
                     .over(flow(slot))
-                    .held_by(node("a", epoch))
+                    .held_by(store.holder_or(node("a", epoch)))
                     .at_most(max);
                 for (is_put, n, lasts) in changes {
                     register =

@@ -57,7 +57,7 @@ pub(crate) fn what_was_put_comes_back_as_it_was(open: Open) {
     let store = open();
     let mut update = Register::new(ALICE, "c", 1, 0)
         .over(flow(7))
-        .held_by(node("n", 3))
+        .held_by(store.holder_or(node("n", 3)))
         .put(instance("urn:a", 1))
         .put(contact("sip:a@h", &[("x", "1;2=%")]))
         .into_update();

@@ -1,8 +1,15 @@
 -- What all scripts on an AOR start with: they read its hash and part what lives from what has expired.
 --
 -- KEYS[1]  the AOR's hash
--- ARGV     now and remember, both in milliseconds; what follows is the script's own
-local key, now, remember = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+-- ARGV     now, remember, and until when this may run, all in milliseconds; what follows is the script's own
+-- Returns  -3: it came too late to run
+local key, now, remember, latest = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+
+-- Who sent it has given it up by then, and may have acted on that. This alone goes by Redis's own clock; 0: any time.
+if latest > 0 then
+  local time = redis.call('TIME')
+  if time[1] * 1000 + time[2] / 1000 > latest then return -3 end
+end
 
 -- The longest time to live that is set, so that no arithmetic comes near what Redis refuses: ten years.
 local LONGEST = 315360000000

@@ -9,6 +9,8 @@
 //! | `instance=URN reg-id=N`, `contact=URI params=...` | a binding under its key, as pairs that a person can read (`text`) |
 //! | `ended` | when the last binding ended, in milliseconds; there only while there is none |
 //!
+//! And one set per node that there is something to tell (`moved`).
+//!
 //! The hash goes by itself when its last binding has been over for as long as an AOR is remembered. So nothing has to
 //! be cleared up, and a Redis whose nodes are all gone empties itself. Within a hash what has expired is never returned nor
 //! compared with, and goes with the next write.
@@ -20,7 +22,12 @@
 //! Redis's; only how long the key lives is counted there. A lookup is a plain `HGETALL`.
 //!
 //! An update is answered with the bindings that it found and kept, as they are stored; those that it put, the node has.
-//! A refresh of the only binding is thus answered with an empty list.
+//! A refresh of the only binding is thus answered with an empty list. Bindings of other nodes that it replaced or removed
+//! are named too, since those nodes know nothing of it.
+//!
+//! A command that is given up may still be on its way, and run much later: after a Redis that hung goes on, or when a
+//! network that was cut is whole again. What puts bindings therefore says until when it may run, by Redis's own clock. A
+//! removal needs no such limit: it names what it removes so that nothing later is meant.
 //!
 //! # What is not as in memory
 //!
@@ -29,21 +36,28 @@
 //! REGISTER is then answered 503, lookups and removals still work, and [`Failures::refused`](super::Failures) counts it.
 //! Any other policy would throw bindings away that nobody knows to be missing.
 
+mod moved;
+mod outcome;
+mod settled;
 mod text;
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::binding::{Aor, Binding, BindingKey, Timestamp};
+use crate::binding::{Aor, Binding, Timestamp};
 use crate::flow::{Flow, NodeRun};
-use crate::location::{Bindings, Change, Changes, Known, Unavailable, Update, UpdateError};
+use crate::location::{Bindings, Known, Unavailable, UpdateError};
 
-use super::client::Redis;
+use super::client::{Failed, Redis};
 use super::script::{Arg, Script};
 use super::value::Value;
 
 use text::Stored;
+
+pub(crate) use moved::Moved;
+pub use outcome::{RestoreFailed, Restored, UpdateFailed, Updated};
+pub use settled::Settled;
 
 macro_rules! script {
     ($file:literal) => {
@@ -68,47 +82,45 @@ impl Store {
         Self { redis, remember }
     }
 
-    /// As [`Location::update`](crate::location::Location::update), but for the limit of AORs.
-    pub async fn update(&self, update: Update) -> Result<Bindings, UpdateError> {
-        let Update { aor, call_id, cseq, changes, max_bindings, now } = update;
-        let (mut put, removed) = match changes {
-            Changes::None => {
-                return Ok(match self.lookup(&aor, now).await? {
-                    Known::Yes(bindings) => bindings,
-                    Known::No => Bindings::new(),
-                });
-            }
-            Changes::RemoveAll => (Bindings::new(), None),
-            Changes::Each(changes) => {
-                let (put, removed) = settle(changes);
-                (put, Some(removed))
-            }
-        };
+    /// As [`Location::update`](crate::location::Location::update), but for the limit of AORs. `me` is the node that makes
+    /// it. It is not made any more `not_after` a time by Redis's own clock.
+    pub async fn update(
+        &self,
+        update: &Settled,
+        me: &str,
+        not_after: Option<Timestamp>,
+    ) -> Result<Updated, UpdateFailed> {
+        let Settled { aor, call_id, cseq, put, removed, max_bindings, now } = update;
+        if update.is_query() {
+            let kept = match self.lookup(aor, *now).await? {
+                Known::Yes(bindings) => bindings,
+                Known::No => Bindings::new(),
+            };
+            return Ok(Updated { kept, ..Updated::default() });
+        }
         let mut text = Text::default();
-        let call_id = text.add(|into| text::escape(&call_id, into));
+        let call_id = text.add(|into| text::escape(call_id, into));
+        let mine = text.add(|into| text::write_node(me, into));
         let mut parts = Vec::with_capacity(2 * put.len() + removed.as_ref().map_or(1, Vec::len));
-        for binding in &put {
+        for binding in put {
             parts.push(text.add(|into| text::write_field(&binding.key, into)));
             parts.push(text.add(|into| text::write_value(binding, into)));
         }
-        match &removed {
+        match removed {
             None => parts.push(text.add(|into| into.push(b'*'))),
             Some(removed) => {
                 parts.extend(removed.iter().map(|key| text.add(|into| text::write_field(key, into))));
             }
         }
-        let mut args = Vec::with_capacity(6 + parts.len());
-        args.extend(self.times(now));
-        args.push(number(max_bindings));
-        args.extend([text.arg(call_id), Arg::Number(cseq.into()), number(put.len())]);
+        let mut args = Vec::with_capacity(8 + parts.len());
+        args.extend(self.times(*now, not_after));
+        args.push(number(*max_bindings));
+        args.extend([text.arg(call_id), Arg::Number((*cseq).into()), text.arg(mine), number(put.len())]);
         args.extend(parts.into_iter().map(|part| text.arg(part)));
-        match self.eval(&UPDATE, &aor, &args).await? {
-            Value::List(kept) => {
-                put.extend(read_all(&aor, kept).map(|stored| stored.binding));
-                Ok(put)
-            }
-            Value::Number(-1) => Err(UpdateError::OutOfOrder),
-            Value::Number(-2) => Err(UpdateError::TooManyBindings),
+        match self.eval(&UPDATE, aor, &args).await? {
+            Value::List(reply) => Ok(Updated::read(aor, reply)),
+            Value::Number(-1) => Err(UpdateError::OutOfOrder.into()),
+            Value::Number(-2) => Err(UpdateError::TooManyBindings.into()),
             other => Err(self.redis.unexpected(&other).into()),
         }
     }
@@ -136,14 +148,15 @@ impl Store {
         })
     }
 
-    /// Puts bindings of an AOR back, newest first, each unless a newer one is there in its place; returns how many
-    /// were put. No limit holds.
+    /// Puts bindings of an AOR back, newest first, each unless a newer one is there in its place, and says what became of
+    /// each. No limit holds. It is not done any more `not_after` a time by Redis's own clock.
     pub async fn restore(
         &self,
         aor: &Aor,
         bindings: &[Arc<Binding>],
         now: Timestamp,
-    ) -> Result<usize, Unavailable> {
+        not_after: Option<Timestamp>,
+    ) -> Result<Vec<Restored>, RestoreFailed> {
         let mut text = Text::default();
         let parts: Vec<Part> = bindings
             .iter()
@@ -154,10 +167,24 @@ impl Store {
                 ]
             })
             .collect();
-        self.count(&RESTORE, aor, now, parts.into_iter().map(|part| text.arg(part))).await
+        let times = self.times(now, not_after).into_iter();
+        let args: Vec<Arg<'_>> = times.chain(parts.into_iter().map(|part| text.arg(part))).collect();
+        let value = self.eval(&RESTORE, aor, &args).await?;
+        let restored = |value: &Value| match value.number()? {
+            0 => Some(Restored::Outdated),
+            1 => Some(Restored::Put),
+            _ => Some(Restored::Present),
+        };
+        let all = match &value {
+            Value::List(values) => values.iter().map(restored).collect::<Option<Vec<_>>>(),
+            _ => None,
+        };
+        let all = all.filter(|all| all.len() == bindings.len());
+        all.ok_or_else(|| RestoreFailed { error: self.redis.unexpected(&value), is_doubtful: false })
     }
 
-    /// Removes the bindings of an AOR that are still reached over this holder's flow; returns how many live ones went.
+    /// Removes the bindings of an AOR that are still reached over this holder's flow, and were updated until `now`;
+    /// returns how many live ones went.
     pub async fn remove_on(
         &self,
         aor: &Aor,
@@ -168,7 +195,7 @@ impl Store {
         let mut on = vec![b' '];
         text::write_holder(holder, true, &mut on);
         text::write_flow(flow, &mut on);
-        self.count(&REMOVE, aor, now, [Arg::Octets(&on)]).await
+        self.count(&REMOVE, aor, now, [Arg::Octets(&on), Arg::Number(now.0)]).await
     }
 
     /// Removes the bindings of an AOR that are reached over any flow of a holder that is gone; returns how many live
@@ -179,6 +206,18 @@ impl Store {
         self.count(&REMOVE, aor, now, [Arg::Octets(&of)]).await
     }
 
+    /// Removes what one REGISTER put over one flow under one holder, if it is still there; returns how many live ones went.
+    pub async fn remove_one(
+        &self,
+        aor: &Aor,
+        binding: &Binding,
+        now: Timestamp,
+    ) -> Result<usize, Unavailable> {
+        let mut exactly = vec![b' '];
+        text::write_identity(binding, &mut exactly);
+        self.count(&REMOVE, aor, now, [Arg::Octets(&exactly)]).await
+    }
+
     async fn count(
         &self,
         script: &'static Script,
@@ -186,46 +225,29 @@ impl Store {
         now: Timestamp,
         args: impl IntoIterator<Item = Arg<'_>>,
     ) -> Result<usize, Unavailable> {
-        let args: Vec<Arg<'_>> = self.times(now).into_iter().chain(args).collect();
+        let args: Vec<Arg<'_>> = self.times(now, None).into_iter().chain(args).collect();
         let value = self.eval(script, aor, &args).await?;
         let count = value.number().and_then(|count| usize::try_from(count).ok());
         count.ok_or_else(|| self.redis.unexpected(&value))
     }
 
-    async fn eval(&self, script: &'static Script, aor: &Aor, args: &[Arg<'_>]) -> Result<Value, Unavailable> {
-        self.redis.eval(script, &self.key(aor), args).await
+    async fn eval(&self, script: &'static Script, aor: &Aor, args: &[Arg<'_>]) -> Result<Value, Failed> {
+        match self.redis.eval_or_doubt(script, &self.key(aor), args).await? {
+            Value::Number(-3) => Err(self.redis.too_late()),
+            value => Ok(value),
+        }
     }
 
-    fn times(&self, now: Timestamp) -> [Arg<'static>; 2] {
+    fn times(&self, now: Timestamp, not_after: Option<Timestamp>) -> [Arg<'static>; 3] {
         let remember = u64::try_from(self.remember.as_millis()).unwrap_or(u64::MAX);
-        [Arg::Number(now.0), Arg::Number(remember)]
+        let not_after = not_after.map_or(0, |not_after| not_after.0);
+        [Arg::Number(now.0), Arg::Number(remember), Arg::Number(not_after)]
     }
 
     fn key(&self, aor: &Aor) -> Vec<u8> {
         let prefix = self.redis.prefix().as_bytes();
         [prefix, b":aor:{", aor.as_bytes(), b"}"].concat()
     }
-}
-
-/// What changes in turn come to: the bindings that they put and leave, and the keys of all else that they remove.
-fn settle(changes: Vec<Change>) -> (Bindings, Vec<BindingKey>) {
-    let mut put = Bindings::new();
-    let mut removed = Vec::new();
-    for change in changes {
-        let key = match &change {
-            Change::Put(binding) => &binding.key,
-            Change::Remove(key) => key,
-        };
-        let (undone, left): (Bindings, Bindings) =
-            put.into_iter().partition(|binding| binding.key.matches(key));
-        put = left;
-        removed.extend(undone.iter().map(|binding| binding.key.clone()));
-        match change {
-            Change::Put(binding) => put.push(Arc::new(binding)),
-            Change::Remove(key) => removed.push(key),
-        }
-    }
-    (put, removed)
 }
 
 /// Those fields that are bindings.

@@ -45,17 +45,29 @@ pub(super) fn write_field(key: &BindingKey, into: &mut Vec<u8>) {
 
 /// The value of a binding, without `seq`.
 pub(super) fn write_value(binding: &Binding, into: &mut Vec<u8>) {
-    let Binding { expires_at, updated_at, cseq, q, transport, outbound, .. } = binding;
-    put(into, format_args!("expires={} updated={} cseq={cseq} ", expires_at.0, updated_at.0));
-    pair("call-id", &binding.call_id, into);
-    write_holder(&binding.holder, binding.direct, into);
-    write_flow(&binding.flow, into);
+    let Binding { expires_at, updated_at, q, transport, outbound, .. } = binding;
+    put(into, format_args!("expires={} updated={} ", expires_at.0, updated_at.0));
+    write_identity(binding, into);
     put(into, format_args!("transport={} outbound={} q={q} ", transport_name(*transport), yes_no(*outbound)));
     pair("contact", &binding.contact, into);
     pair("params", &binding.params, into);
     pair("path", &binding.path, into);
     into.extend_from_slice(b"user-agent=");
     escape(&binding.user_agent, into);
+}
+
+/// What stands in the value of what one REGISTER put over this flow, and of no other binding of its AOR.
+pub(super) fn write_identity(binding: &Binding, into: &mut Vec<u8>) {
+    put(into, format_args!("cseq={} ", binding.cseq));
+    pair("call-id", &binding.call_id, into);
+    write_holder(&binding.holder, binding.direct, into);
+    write_flow(&binding.flow, into);
+}
+
+/// What stands in the value of each binding that a node holds.
+pub(super) fn write_node(node: &str, into: &mut Vec<u8>) {
+    into.push(b' ');
+    pair("node", node.as_bytes(), into);
 }
 
 /// What stands in the value of each binding that this run holds, and that ends with its flow if `direct`.
@@ -132,7 +144,7 @@ fn read_field(field: &[u8]) -> Option<BindingKey> {
     }
 }
 
-fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(super) fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     text.split(|&octet| octet == b' ').filter_map(|pair| {
         let equals = pair.iter().position(|&octet| octet == b'=')?;
         Some((&pair[..equals], &pair[equals + 1..]))
@@ -164,7 +176,7 @@ fn is_plain(octet: u8) -> bool {
     octet.is_ascii_graphic() && octet != b'%'
 }
 
-fn unescape(text: &[u8]) -> Option<Box<[u8]>> {
+pub(super) fn unescape(text: &[u8]) -> Option<Box<[u8]>> {
     let mut rest = text;
     let mut octets = Vec::with_capacity(text.len());
     while let Some(escaped) = rest.iter().position(|octet| *octet == b'%') {
@@ -178,11 +190,11 @@ fn unescape(text: &[u8]) -> Option<Box<[u8]>> {
 }
 
 /// Also what else is read from its plain text.
-fn number<T: FromStr>(text: &[u8]) -> Option<T> {
+pub(super) fn number<T: FromStr>(text: &[u8]) -> Option<T> {
     str::from_utf8(text).ok()?.parse().ok()
 }
 
-fn read_flow_id(text: &[u8]) -> Option<FlowId> {
+pub(super) fn read_flow_id(text: &[u8]) -> Option<FlowId> {
     let mut parts = text.split(|&octet| octet == b'.');
     let id = FlowId {
         worker: number(parts.next()?)?,

@@ -1,0 +1,50 @@
+//! Bindings of this node that were replaced or removed through another one.
+
+use std::sync::Arc;
+
+use crate::binding::{Binding, Timestamp};
+use crate::location::{Bindings, Unavailable};
+use crate::redis::Moved;
+
+use super::Shared;
+use super::pending::Task;
+
+impl Shared {
+    /// Takes in what others have told this node; up to so many times as much as comes at a time.
+    pub(super) async fn hear(&self, now: Timestamp, times: usize) -> Result<(), Unavailable> {
+        let me = &self.directory.run().node;
+        let mut told = self.store.take_moved(me, &[]).await?;
+        for _ in 0..times {
+            if told.is_empty() {
+                break;
+            }
+            for moved in &told {
+                self.let_go(moved, now).await;
+            }
+            told = self.store.take_moved(me, &told).await?;
+        }
+        Ok(())
+    }
+
+    async fn let_go(&self, moved: &Moved, now: Timestamp) {
+        // Not while an update is under way: it may be the one that put what moved, and the mirror has yet to see it.
+        let _turn = self.turns.take(&moved.aor).await;
+        let mut gone: Vec<Arc<Binding>> = Vec::new();
+        self.mirror.retain(&moved.aor, now, |binding| {
+            let is_gone = moved.is(binding);
+            if is_gone {
+                gone.push(Arc::clone(binding));
+            }
+            !is_gone
+        });
+        // It may have been written back before this was heard.
+        let Some(epoch) = self.directory.epoch() else { return };
+        self.hold(&mut gone, epoch);
+        for binding in gone {
+            if self.store.remove_one(&moved.aor, &binding, now).await.is_err() {
+                let put = Bindings::from_iter([binding]);
+                self.later(Task::Doubt { aor: moved.aor.clone(), put, from: self.settled_at() });
+            }
+        }
+    }
+}
