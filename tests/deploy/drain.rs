@@ -1,8 +1,10 @@
 //! SIGTERM: UAs are sent elsewhere a few at a time, what is under way ends, and the node ends with status 0.
 
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, Dialog, Node, stun, wait_until};
+use crate::support::{Client, DEADLINE, Dialog, Node, stun, wait_until};
 
 fn node(drain: &str, extra: &str) -> Node {
     Node::start(&format!("[node]\ndrain = \"{drain}\"\n{extra}"))
@@ -201,4 +203,29 @@ fn sigint_and_a_drain_of_0s_end_the_node_at_once() {
         closed(&uas, Instant::now());
         assert!(!node.log().contains("draining"), "{}", node.log());
     }
+}
+
+#[test]
+fn the_service_manager_is_told_when_the_node_is_ready_and_when_it_stops() {
+    let home = tempfile::tempdir().unwrap();
+    let manager = UnixDatagram::bind(home.path().join("notify")).unwrap();
+    manager.set_read_timeout(Some(DEADLINE)).unwrap();
+    let told = || {
+        let mut datagram = [0; 64];
+        let length = manager.recv(&mut datagram).unwrap();
+        String::from_utf8_lossy(&datagram[..length]).into_owned()
+    };
+    let mut node = Command::new(env!("CARGO_BIN_EXE_flowhold"))
+        .env("NOTIFY_SOCKET", home.path().join("notify"))
+        .env("FLOWHOLD__LISTEN__UDP", "")
+        .env("FLOWHOLD__LISTEN__TCP", "127.0.0.1:0")
+        .env("FLOWHOLD__ADMIN__LISTEN", "")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let ready = told();
+    let ended = Command::new("kill").args(["-TERM", &node.id().to_string()]).status().unwrap();
+    assert_eq!((ready.as_str(), told().as_str(), ended.success()), ("READY=1", "STOPPING=1", true));
+    assert_eq!(node.wait().unwrap().code(), Some(0));
 }

@@ -1,8 +1,11 @@
-//! A node among what operators put around it: load balancers in front of it, signals that end it.
+//! A node among what operators put around it: load balancers in front of it, signals that end it, and the files of
+//! `config/deploy`.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod drain;
+mod files;
+mod local_cluster;
 mod proxy_protocol;

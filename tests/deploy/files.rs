@@ -1,0 +1,148 @@
+//! What stands in `config/deploy`: each file is taken by the program that it is for, and they agree with each other.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use flowhold::config::Config;
+use yaml_rust2::{Yaml, YamlLoader};
+
+/// The files below `config/deploy` with this extension.
+fn files(extension: &str) -> Vec<PathBuf> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/deploy");
+    let below = |directory: &Path| -> Vec<PathBuf> {
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    let mut found: Vec<PathBuf> = below(&top)
+        .into_iter()
+        .flat_map(|path| if path.is_dir() { below(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    found.sort();
+    assert!(!found.is_empty(), "no {extension} in {}", top.display());
+    found
+}
+
+#[track_caller]
+fn text(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/deploy").join(name)).unwrap()
+}
+
+#[track_caller]
+fn yaml(name: &str) -> Vec<Yaml> {
+    YamlLoader::load_from_str(&text(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// `flowhold check` takes this configuration with these variables, and a file for the secret.
+#[track_caller]
+fn assert_good(configuration: &Path, variables: &[(String, String)]) {
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    fs::write(secret.path(), "0123456789abcdef0123456789abcdef\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_flowhold"))
+        .args(["check", "--config"])
+        .arg(configuration)
+        .env("FLOWHOLD__CLUSTER__SECRET_FILE", secret.path())
+        .envs(variables.iter().cloned())
+        .output()
+        .unwrap();
+    let Output { status, stdout, .. } = &output;
+    assert!(status.success(), "{}: {}", configuration.display(), String::from_utf8_lossy(stdout));
+}
+
+fn seconds(text: &str) -> Duration {
+    humantime::parse_duration(text).unwrap()
+}
+
+#[test]
+fn every_configuration_is_good() {
+    for file in files("toml") {
+        assert_good(&file, &[]);
+    }
+}
+
+#[test]
+fn every_yaml_parses() {
+    for file in files("yaml") {
+        let parsed = YamlLoader::load_from_str(&fs::read_to_string(&file).unwrap());
+        assert!(parsed.is_ok_and(|documents| !documents.is_empty()), "{}", file.display());
+    }
+}
+
+#[test]
+fn haproxy_takes_its_configuration() {
+    for file in files("cfg") {
+        let output = Command::new("haproxy").args(["-c", "-f"]).arg(&file).output();
+        let output = output.expect("`tests/run` installs the Debian package haproxy");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&said).contains("[WARNING]"), "{}", String::from_utf8_lossy(&said));
+    }
+}
+
+#[test]
+fn every_node_of_the_compose_file_starts_with_its_variables_and_may_drain() {
+    let compose = yaml("compose.yaml");
+    let (node, services) = (&compose[0]["x-node"], &compose[0]["services"]);
+    assert!(seconds(node["stop_grace_period"].as_str().unwrap()) > Config::default().node.drain);
+    let mounted = node["volumes"][0].as_str().unwrap();
+    let file = mounted.strip_prefix("./").and_then(|rest| rest.split(':').next()).unwrap();
+    let configuration = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/deploy").join(file);
+    for name in ["a", "b", "c"] {
+        let environment = services[name]["environment"].as_hash().unwrap();
+        let variable = |(name, value): (&Yaml, &Yaml)| {
+            (name.as_str().unwrap().to_owned(), value.as_str().unwrap().to_owned())
+        };
+        let variables: Vec<_> = environment.iter().map(variable).collect();
+        assert!(variables.contains(&("FLOWHOLD__NODE__ID".to_owned(), name.to_owned())));
+        assert_good(&configuration, &variables);
+    }
+}
+
+#[test]
+fn the_pods_of_kubernetes_start_with_their_variables_and_may_drain() {
+    let objects = yaml("kubernetes/flowhold.yaml");
+    let object = |kind: &str| objects.iter().find(|object| object["kind"].as_str() == Some(kind)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let configuration = directory.path().join("flowhold.toml");
+    let written = object("ConfigMap")["data"]["flowhold.toml"].as_str().unwrap();
+    fs::write(&configuration, written).unwrap();
+
+    let pod = &object("StatefulSet")["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let variables: Vec<_> = container["env"]
+        .as_vec()
+        .unwrap()
+        .iter()
+        .map(|variable| {
+            let name = variable["name"].as_str().unwrap();
+            let field = &variable["valueFrom"]["fieldRef"]["fieldPath"];
+            let value = match (name, variable["value"].as_str(), field.as_str()) {
+                (_, Some(value), _) => value.replace("$(POD_NAME)", "flowhold-0"),
+                (_, None, Some("metadata.name")) => "flowhold-0".to_owned(),
+                ("FLOWHOLD__LOCATION__REDIS_URL", ..) => "redis://redis:6379".to_owned(),
+                _ => panic!("what is the value of {name}?"),
+            };
+            (name.to_owned(), value)
+        })
+        .collect();
+    assert!(variables.iter().any(|(name, value)| name == "FLOWHOLD__NODE__ID" && value == "flowhold-0"));
+    assert_good(&configuration, &variables);
+
+    let drain =
+        toml::from_str::<toml::Table>(written).unwrap()["node"]["drain"].as_str().map(seconds).unwrap();
+    let pause: u64 =
+        container["lifecycle"]["preStop"]["exec"]["command"][1].as_str().unwrap().parse().unwrap();
+    let grace = pod["terminationGracePeriodSeconds"].as_i64().unwrap();
+    assert!(Duration::from_secs(grace.unsigned_abs()) > Duration::from_secs(pause) + drain);
+}
+
+#[test]
+fn the_unit_of_systemd_leaves_time_to_drain_and_descriptors_for_all_connections() {
+    let unit = text("flowhold.service");
+    let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    let config = Config::default();
+    assert!(seconds(value("TimeoutStopSec=")) > config.node.drain);
+    assert!(value("LimitNOFILE=").parse::<usize>().unwrap() > config.limits.max_connections);
+    assert_eq!(value("Type="), "notify");
+}
