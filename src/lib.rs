@@ -11,6 +11,7 @@
 //! | [`proto`] | the protocol's rules as state machines, without I/O, clock or randomness | `sip`, value types of `flowhold-cluster` |
 //! | [`net`] | sockets: listeners, admission, the bounded writer, ICMP errors, the admin endpoint | `sip`, `metrics` |
 //! | [`actor`] | thin shells that receive, ask `proto`, and carry out what it returns | all of these |
+//! | [`ua`] | a user agent on real sockets, for `flowhold ua` | `proto`, `sip` |
 //! | [`config`], [`metrics`] | the typed configuration, the counters | `sip` |
 //! | `flowhold-cluster` | which flow leads to which AOR: bindings, the location service and flow tokens | nothing of ours |
 //!
@@ -46,3 +47,4 @@ pub mod metrics;
 pub mod net;
 pub mod proto;
 pub mod sip;
+pub mod ua;

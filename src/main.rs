@@ -1,8 +1,8 @@
 //! The command line: `flowhold` or `flowhold node` runs a node, `flowhold check` looks at its configuration,
-//! `flowhold token decode` at a flow token.
+//! `flowhold token decode` at a flow token; `flowhold ua` is a user agent.
 //!
 //! Exit status: 0 when all went well, 1 when what was asked for could not be done, 2 when what it was asked for is wrong
-//! (the command line, the configuration, a listener that it names).
+//! (the command line, the configuration, a listener that it names). `flowhold ua` says more.
 
 mod cli;
 
@@ -48,6 +48,13 @@ enum Command {
     /// line that sums it up, and exit status 0.
     #[command(after_long_help = cli::check::EXAMPLES)]
     Check(ConfigurationFiles),
+    /// Registers an address-of-record over several flows, shows what becomes of them, sends and answers messages.
+    ///
+    /// It follows the client's procedures of SIP outbound (RFC 5626): a flow for each proxy, each with a reg-id of its own
+    /// and kept alive by pings; one that fails is formed anew after a time that grows with its failures, while the others
+    /// stay in use. Every change is a line on standard output. It ends on SIGINT and SIGTERM, and removes its bindings.
+    #[command(after_long_help = cli::ua::EXAMPLES)]
+    Ua(Box<cli::ua::UserAgent>),
     /// Looks at flow tokens.
     Token {
         #[command(subcommand)]
@@ -82,6 +89,7 @@ fn main() -> ExitCode {
     match line.command.unwrap_or(Command::Node(line.layers)) {
         Command::Node(layers) => cli::node::run(&layers),
         Command::Check(layers) => cli::check::run(&layers),
+        Command::Ua(options) => cli::ua::run(&options),
         Command::Token { command: Token::Decode(decode) } => cli::token::decode(&decode),
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod node;
 pub(crate) mod token;
+pub(crate) mod ua;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 //! ```text
 //! main, cli -> actor -> { proto, net, config, metrics, flowhold-cluster }
 //! net -> { sip, metrics, config }      proto -> { sip, value types of flowhold-cluster }      sip -> nothing of ours
+//! cli -> ua -> { proto, sip }
 //! ```
 
 use crate::Complaint;
@@ -56,6 +57,12 @@ const LAYERS: &[Layer] = &[
         directory: "src/net/",
         ours: &["net", "sip", "metrics", "config"],
         never: &[&["flowhold_cluster", "memory"]],
+    },
+    // A program beside the node, which shares the protocol with it and nothing else.
+    Layer {
+        directory: "src/ua/",
+        ours: &["ua", "proto", "sip"],
+        never: &[&["actix"], &["flowhold_cluster"]],
     },
     Layer { directory: "src/config/", ours: &["config"], never: &[&["flowhold_cluster"]] },
     Layer { directory: "src/metrics/", ours: &["metrics", "sip"], never: &[&["flowhold_cluster"]] },
@@ -205,6 +212,13 @@ mod tests {
         assert_refused("src/net/writer.rs", "use crate::proto::keepalive::KeepAlive;");
         assert_refused("src/config/model.rs", "use crate::proto::Source;");
         assert_refused("src/metrics/label.rs", "use crate::actor::Connection;");
+    }
+
+    #[test]
+    fn a_ua_is_no_part_of_a_node() {
+        assert_refused("src/ua/drive.rs", "use crate::actor::node::run;");
+        assert_refused("src/ua/drive.rs", "use actix::Actor;");
+        assert_allowed("src/ua/drive.rs", "use crate::proto::ua::Ua; use tokio::net::TcpStream;");
     }
 
     #[test]
