@@ -17,9 +17,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::Recipient;
+use flowhold_cluster::clustered::Clustered;
 use flowhold_cluster::directory::Directory;
 use flowhold_cluster::flow::Flow;
-use flowhold_cluster::redis::Redis;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsStream;
@@ -38,10 +38,8 @@ pub struct Cluster {
     pub me: Me,
     /// Certificates, where links are TLS.
     pub tls: Option<tls::Links>,
-    /// Which nodes there are.
-    pub directory: Arc<Directory>,
-    /// Where they and the location service are kept.
-    pub redis: Redis,
+    /// Who holds which flow, and which nodes there are.
+    pub location: Clustered,
     /// The links that are up.
     pub links: Arc<LinkTable>,
     /// How many connections may be without a hello.
@@ -53,6 +51,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Which nodes there are.
+    pub fn directory(&self) -> &Directory {
+        self.location.directory()
+    }
+
     /// Has the directory looked into before its time: something has changed here, or a node is there that it does not list.
     pub fn look_again(&self) {
         if let Some(directory) = self.look_again.get() {

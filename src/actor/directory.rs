@@ -38,6 +38,8 @@ pub struct Directory {
     again: bool,
     /// Told of the first lease.
     held: Option<oneshot::Sender<()>>,
+    /// Redis may have lacked some of this node's bindings.
+    is_behind: bool,
     trouble: Trouble,
 }
 
@@ -65,6 +67,7 @@ impl Directory {
             beating: false,
             again: false,
             held: Some(held),
+            is_behind: false,
             trouble: Trouble::default(),
         })
     }
@@ -79,7 +82,8 @@ impl Directory {
         let state = if self.node.is_draining() { State::Draining } else { State::Up };
         let load = Load { flows, state };
         let cluster = Arc::clone(&self.cluster);
-        let beat = async move { cluster.directory.beat(load).await }.into_actor(self);
+        let now = self.node.clock.now();
+        let beat = async move { cluster.location.tend(load, now).await }.into_actor(self);
         ctx.spawn(beat.map(|beat, directory, ctx| {
             directory.beating = false;
             match beat {
@@ -107,6 +111,10 @@ impl Directory {
                 reason = found.as_str(),
                 "the lease was lost: there is a new one, and bindings are written anew"
             );
+        }
+        let was_behind = std::mem::replace(&mut self.is_behind, self.cluster.location.is_behind());
+        if was_behind && !self.is_behind {
+            metrics.cluster_restores.inc();
         }
         let skewed = skew > SKEW;
         if skewed != self.trouble.skewed {
@@ -172,7 +180,7 @@ impl Actor for Directory {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.beat(ctx);
-        ctx.run_interval(self.cluster.directory.beat_every(), Self::beat);
+        ctx.run_interval(self.cluster.directory().beat_every(), Self::beat);
     }
 }
 
@@ -190,7 +198,7 @@ impl Handler<Leave> for Directory {
     fn handle(&mut self, _: Leave, _: &mut Self::Context) -> Self::Result {
         let cluster = Arc::clone(&self.cluster);
         Box::pin(async move {
-            if let Err(error) = cluster.directory.leave().await {
+            if let Err(error) = cluster.location.leave().await {
                 warn!(%error, "the lease could not be given up: it ends by itself");
             }
         })

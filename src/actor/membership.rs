@@ -48,8 +48,8 @@ impl Membership {
             warn!("not ready: Redis has given this node no lease yet");
             let _ = (&mut *held).await;
         }
-        let Cluster { directory, links, me, patience, .. } = &*self.cluster;
-        let whole = links.whole(|| directory.view(), &me.run.node, me.links);
+        let Cluster { links, me, patience, .. } = &*self.cluster;
+        let whole = links.whole(|| self.cluster.directory().view(), &me.run.node, me.links);
         if timeout_at(Instant::now() + *patience, whole).await.is_err() {
             warn!("ready, and some node is a member that this one has no link to or from");
         }

@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use flowhold_cluster::flow::NodeRun;
-use flowhold_cluster::memory::{self, Memory};
+use flowhold_cluster::location::Location;
+use flowhold_cluster::memory::Memory;
 use flowhold_cluster::redis::SettingsError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::cluster::join::{Listening, join};
+use super::cluster::join::{self, Listening};
 use super::drain::drain;
 use super::flows::FlowTable;
 use super::membership::Membership;
@@ -128,13 +129,13 @@ fn node(
     let run = NodeRun { node: config.node.id.as_str().into(), epoch: clock.now().0 };
     let (udp, tcp) = (locals(&listeners.udp), locals(&listeners.tcp));
     let join = |listener: &Listener<_>| {
-        join(&config, &run, Listening { cluster: listener.local, udp: &udp, tcp: &tcp })
+        join::join(&config, &run, Listening { cluster: listener.local, udp: &udp, tcp: &tcp })
     };
     let cluster = listeners.cluster.iter().map(join).next().transpose()?.map(Arc::new);
-    let location = Memory::new(memory::Settings {
-        remember: config.location.remember,
-        max_aors: config.location.max_aors,
-    });
+    let location: Arc<dyn Location> = match &cluster {
+        Some(cluster) => Arc::new(cluster.location.clone()),
+        None => Arc::new(Memory::new(join::memory(&config))),
+    };
     Ok(Node {
         run,
         ping_wait: settings::ping_wait(&config),
@@ -143,7 +144,7 @@ fn node(
         metrics: Metrics::new(),
         flows: FlowTable::new(workers.get()),
         admission: Admission::new(config.limits.max_connections, config.limits.max_connections_per_address),
-        location: Arc::new(location),
+        location,
         cluster,
         clock,
         is_ready: AtomicBool::new(false),

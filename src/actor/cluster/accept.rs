@@ -75,7 +75,7 @@ async fn greet(
         }
     };
     let Peer { run, version, links } = peer;
-    let is_known = cluster.directory.view().member(&run.node).is_some_and(|member| member.run == run);
+    let is_known = cluster.directory().view().member(&run.node).is_some_and(|member| member.run == run);
     let up = cluster.links.open(&run.node, LinkSide::Accepted, links);
     match stream.start(Link::accepted(Arc::clone(&run.node), up), worker) {
         Ok((flow, _, _)) => {

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use flowhold_cluster::clustered::{self, Clustered};
 use flowhold_cluster::directory::{self, Directory};
 use flowhold_cluster::flow::{NodeRun, Transport as Over};
+use flowhold_cluster::memory;
 use flowhold_cluster::redis::{Mode, Redis, Settings};
 use tokio::sync::Semaphore;
 
@@ -13,7 +15,7 @@ use super::Cluster;
 use super::link_table::LinkTable;
 use crate::actor::node::StartError;
 use crate::actor::settings::RETRY_AFTER;
-use crate::config::{self, Config, RedisMode};
+use crate::config::{self, Config, RedisMode, WhenDown};
 use crate::net::tls;
 use crate::proto::hello::Me;
 use crate::sip::Transport;
@@ -47,6 +49,7 @@ pub fn join(config: &Config, run: &NodeRun, listening: Listening<'_>) -> Result<
         lease: cluster.lease,
     };
     let redis = Redis::new(redis(&config.location))?;
+    let directory = Arc::new(Directory::new(redis.clone(), settings));
     let secret = cluster.secret.as_ref().map(|secret| secret.as_bytes().into());
     Ok(Cluster {
         me: Me {
@@ -58,14 +61,26 @@ pub fn join(config: &Config, run: &NodeRun, listening: Listening<'_>) -> Result<
             secret: secret.filter(|_| tls.is_none()),
         },
         tls,
-        directory: Arc::new(Directory::new(redis.clone(), settings)),
-        redis,
+        location: Clustered::new(redis, directory, location(config)),
         links: Arc::new(LinkTable::default()),
         handshakes: Arc::new(Semaphore::new(limits.link_handshakes)),
         // A node that has not said hello by then counts as dead anyway.
         patience: cluster.lease,
         look_again: OnceLock::new(),
     })
+}
+
+/// What the location service goes by, in its memory or in its mirror of Redis.
+pub fn memory(config: &Config) -> memory::Settings {
+    memory::Settings { remember: config.location.remember, max_aors: config.location.max_aors }
+}
+
+fn location(config: &Config) -> clustered::Settings {
+    let when_down = match config.location.when_down {
+        WhenDown::Reject => clustered::WhenDown::Reject,
+        WhenDown::Accept => clustered::WhenDown::Accept,
+    };
+    clustered::Settings { memory: memory(config), when_down }
 }
 
 fn redis(location: &config::Location) -> Settings {
