@@ -43,12 +43,12 @@ pub fn proxy(event: Event, about: &About) {
         Some(BindingKey::Contact { .. }) | None => (None, None),
     };
     let (call_id, to) = (Text(&about.call_id), Text(&about.to));
-    let (flow, peer) = (about.flow.id, about.flow.remote);
+    let (node, flow, peer) = (about.node.as_deref(), about.flow.id, about.flow.remote);
     // Of everything else there may be one line per request, which is for who looks for a fault.
     if event == Event::Failover {
-        info!(%call_id, %to, instance_id, reg_id, %flow, %peer, "failover");
+        info!(%call_id, %to, instance_id, reg_id, node, %flow, %peer, "failover");
     } else {
-        debug!(?event, %call_id, %to, instance_id, reg_id, %flow, %peer, "request");
+        debug!(?event, %call_id, %to, instance_id, reg_id, node, %flow, %peer, "request");
     }
 }
 

@@ -16,6 +16,8 @@ use crate::sip::{Message, Name};
 pub struct About {
     /// The flow of the peer that it is about; where that is a next hop, the flow that the request came over.
     pub flow: Flow,
+    /// The node that has the flow, where it may be another than this one.
+    pub node: Option<Arc<str>>,
     /// The Call-ID; empty where there is none.
     pub call_id: Bytes,
     /// To, which names the AOR; empty where there is none.
@@ -29,14 +31,26 @@ impl About {
     pub(super) fn message(message: &Message, from: Source) -> About {
         let field =
             |name| message.first(name).map(|value| message.bytes().slice_ref(value)).unwrap_or_default();
-        About { flow: from.flow, call_id: field(Name::CallId), to: field(Name::To), binding: None }
+        About {
+            flow: from.flow,
+            node: None,
+            call_id: field(Name::CallId),
+            to: field(Name::To),
+            binding: None,
+        }
     }
 
     /// About a request in hand.
     pub(super) fn request(context: &Context) -> About {
         match &context.request {
             Some(request) => About::message(request, context.from),
-            None => About { flow: context.from.flow, call_id: Bytes::new(), to: Bytes::new(), binding: None },
+            None => About {
+                flow: context.from.flow,
+                node: None,
+                call_id: Bytes::new(),
+                to: Bytes::new(),
+                binding: None,
+            },
         }
     }
 
@@ -46,6 +60,7 @@ impl About {
         if let Some(at) = target.flow() {
             about.flow = at.flow;
         }
+        about.node = target.holder().map(|holder| Arc::clone(&holder.node));
         if let Target::Binding(binding) = target {
             about.binding = Some(Arc::clone(binding));
         }

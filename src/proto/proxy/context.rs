@@ -198,8 +198,9 @@ impl Branch {
         }
     }
 
-    /// The request could not be sent or its flow is gone.
+    /// The request could not be sent or its flow is gone, where its CANCEL would go too.
     pub(super) fn fail(&mut self) {
+        self.cancel = None;
         match &mut self.client {
             Client::Invite(client) => client.fail(),
             Client::NonInvite(client) => client.fail(),

@@ -3,6 +3,7 @@
 use super::super::{Event, Settings};
 use super::links::{link_to_b, linked, route, streams_and_udp};
 use super::scenario::*;
+use crate::proto::NextHop;
 use crate::proto::edge::{Edge, Form};
 use crate::sip::{Name, Transport};
 
@@ -106,5 +107,26 @@ fn s5_3_1_a_forged_token_is_403_behind_a_host_of_ours_and_no_concern_of_ours_beh
         let mut scenario = linked(&[]);
         let back = only(scenario.request(&along("BYE", &[str::from_utf8(&value).unwrap()]), alice()));
         assert_eq!((back.status(), &scenario.events[..]), (403, &[event][..]), "{at}");
+    }
+}
+
+#[test]
+fn s5_3_1_what_the_registrar_sends_for_a_ua_of_another_edge_proxy_of_the_cluster_goes_there() {
+    let registrar = NextHop { transport: Transport::Udp, address: "10.0.0.5:5060".parse().unwrap() };
+    let upstream = source(Transport::Udp, 0, "10.0.0.5:5060");
+    for on in streams_and_udp() {
+        let mut scenario = Scenario::with(Settings { registrar: Some(registrar), ..settings_of("a") }, &[]);
+        scenario.proxy.link_up(link_to_b());
+        let path = route(&run_of("b", 1), on, "192.0.2.1:5060");
+        let text =
+            with_field(&request_to(BOB_CONTACT, "INVITE", "UDP", "z9hG4bKa"), &format!("Route: {path}"));
+        let sent = scenario.request(&text, upstream).pop().unwrap();
+        assert!(sent.is_to(link_to_b().link));
+        assert_eq!(sent.message.request_uri(), BOB_CONTACT.as_bytes());
+        // The UA's own requests in the dialog come to the node that has its flow, and go to the registrar from there.
+        let values = sent.values(Name::RecordRoute);
+        assert!(values[0].contains("@192.0.2.2:"), "{values:?}");
+        assert!(values[1..].iter().all(|value| !value.contains('@')), "{values:?}");
+        assert_eq!(statuses(&scenario.message(sent.answer(200), link_to_b().link)), [200]);
     }
 }

@@ -191,6 +191,20 @@ fn s9_1_a_cancel_goes_along_the_route_of_its_invite() {
 }
 
 #[test]
+fn a_cancel_ends_with_the_link_that_it_is_out_on() {
+    let mut scenario = linked(&[bob_on("b", bob_udp(), 1, 1)]);
+    let text = request("INVITE", "TCP", "z9hG4bKa");
+    let invite = scenario.request(&text, alice()).pop().unwrap();
+    scenario.message(invite.answer(180), link_to_b().link);
+    scenario.request(&text.replace("INVITE", "CANCEL"), alice());
+    let ended = only(scenario.cut(&link_to_b()));
+    assert_eq!(ended.status(), 480);
+    scenario.request(&ack_to(&text, &ended), alice());
+    assert!(scenario.wait(Duration::from_secs(60)).is_empty(), "nobody repeats it");
+    scenario.assert_comes_to_rest();
+}
+
+#[test]
 fn a_cancel_that_the_other_node_has_no_flow_for_any_more_ends_its_invite() {
     let mut scenario = linked(&[bob_on("b", bob(), 1, 1)]);
     let text = request("INVITE", "TCP", "z9hG4bKa");

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use flowhold_cluster::binding::Binding;
+use flowhold_cluster::flow::Flow;
 use proptest::prelude::*;
 
-use super::super::Event;
+use super::super::{Event, Peer};
 use super::scenario::*;
 use crate::proto::Source;
 use crate::sip::{Method, Name, Transport};
@@ -28,6 +29,10 @@ enum Step {
     Answer(prop::sample::Index, u16),
     Wait(u64),
     FlowFailed(prop::sample::Index),
+    /// The link to another node is cut, or is up again; or that node has begun another run.
+    Cut,
+    Linked,
+    Restarted,
     Undeliverable(prop::sample::Index),
     /// The location service stops answering.
     Hold,
@@ -48,6 +53,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (index(), statuses).prop_map(|(nth, status)| Step::Answer(nth, status)),
         4 => prop_oneof![0_u64..2000, 3000_u64..5000, 0_u64..40_000, 0_u64..200_000].prop_map(Step::Wait),
         1 => index().prop_map(Step::FlowFailed),
+        1 => prop_oneof![2 => Just(Step::Cut), 3 => Just(Step::Linked), 1 => Just(Step::Restarted)],
         1 => index().prop_map(Step::Undeliverable),
         1 => Just(Step::Hold),
         2 => Just(Step::Release),
@@ -63,10 +69,16 @@ struct Asked {
     method: Method,
 }
 
+/// One of Bob's flows: whether it is over UDP, and whether it is on another node.
+type Place = (bool, bool);
+
 struct Run {
     scenario: Scenario,
-    /// All flows of all of Bob's UAs.
+    /// All flows of all of Bob's UAs that are here.
     bobs: Vec<Source>,
+    /// The other node, and how many links to it there were.
+    other: Peer,
+    links: u32,
     asked: Vec<Asked>,
     /// What Bob got and may answer.
     got: Vec<Sent>,
@@ -77,25 +89,32 @@ struct Run {
 }
 
 impl Run {
-    /// Bob's UAs: of each the q, and of each of its flows whether it is over UDP.
-    fn new(uas: &[(u16, Vec<bool>)]) -> Run {
+    /// Bob's UAs: of each the q, and the places of its flows.
+    fn new(uas: &[(u16, Vec<Place>)]) -> Run {
         let (mut bobs, mut bindings) = (Vec::new(), Vec::new());
         for (nth, (q, flows)) in uas.iter().enumerate() {
-            for udp in flows {
-                let slot = u32::try_from(bobs.len()).unwrap();
+            for (udp, elsewhere) in flows {
+                let slot = u32::try_from(bindings.len()).unwrap();
                 let remote = format!("198.51.100.2:{}", 41000 + slot);
                 let (transport, slot) = if *udp { (Transport::Udp, 0) } else { (Transport::Tcp, 10 + slot) };
                 let on = source(transport, slot, &remote);
                 let binding = flow_of(&format!("ua{nth}"), slot, on, u64::from(slot));
                 let path = b"<sip:edge.example.com;lr>".as_slice().into();
-                bindings.push(Binding { q: *q, path, ..binding });
-                bobs.push(on);
+                let holder = run_of(if *elsewhere { "b" } else { "a" }, 1);
+                bindings.push(Binding { q: *q, path, holder, ..binding });
+                if !elsewhere {
+                    bobs.push(on);
+                }
             }
         }
-        let scenario = Scenario::with(settings(), &bindings);
+        let mut scenario = Scenario::with(settings_of("a"), &bindings);
+        let other = peer("b", 1, 50);
+        scenario.proxy.link_up(other.clone());
         Run {
             scenario,
             bobs,
+            other,
+            links: 1,
             asked: Vec::new(),
             got: Vec::new(),
             finals: BTreeMap::new(),
@@ -129,11 +148,19 @@ impl Run {
                 if status == 408 {
                     self.answered_408.insert(got.first(Name::CallId).to_owned());
                 }
-                let on = *self.bobs.iter().find(|bob| bob.flow == got.to).unwrap();
-                self.scenario.message(got.answer(status), on)
+                // A link that was cut brings nothing more.
+                match self.flow(got.to) {
+                    Some(on) => self.scenario.message(got.answer(status), on),
+                    None => Vec::new(),
+                }
             }
             Step::Wait(ms) => self.scenario.wait(Duration::from_millis(ms)),
-            Step::FlowFailed(nth) => self.scenario.flow_failed(nth.get(&self.bobs).flow),
+            Step::FlowFailed(nth) if !self.bobs.is_empty() => {
+                self.scenario.flow_failed(nth.get(&self.bobs).flow)
+            }
+            Step::Cut => self.scenario.cut(&self.other),
+            Step::Linked => self.link(self.other.run.epoch),
+            Step::Restarted => self.link(self.other.run.epoch + 1),
             Step::Undeliverable(nth) if !self.got.is_empty() => {
                 let branch = nth.get(&self.got).branch;
                 branch.map(|branch| self.scenario.undeliverable(branch)).unwrap_or_default()
@@ -143,9 +170,22 @@ impl Run {
                 Vec::new()
             }
             Step::Release => self.scenario.release(),
-            Step::Answer(..) | Step::Undeliverable(_) => Vec::new(),
+            Step::Answer(..) | Step::FlowFailed(_) | Step::Undeliverable(_) => Vec::new(),
         };
         self.record(sent);
+    }
+
+    /// A new link in place of the one there is, which ends.
+    fn link(&mut self, epoch: u64) -> Vec<Sent> {
+        self.links += 1;
+        let before = std::mem::replace(&mut self.other, peer("b", epoch, 50 + self.links));
+        self.scenario.proxy.link_up(self.other.clone());
+        self.scenario.cut(&before)
+    }
+
+    /// The flow of Bob's, or the link, that is open under that name.
+    fn flow(&self, flow: Flow) -> Option<Source> {
+        self.bobs.iter().copied().chain([self.other.link]).find(|open| open.flow == flow)
     }
 
     /// As a UA may: while it waits for an answer, or for as long as a datagram of its may be under way.
@@ -194,11 +234,17 @@ impl Run {
     fn record(&mut self, sent: Vec<Sent>) {
         for sent in sent {
             if sent.message.is_request() {
-                assert!(self.bobs.iter().any(|bob| bob.flow == sent.to));
+                let is_bobs = self.bobs.iter().any(|bob| bob.flow == sent.to);
+                assert_eq!(sent.values(Name::Route).len(), if is_bobs { 1 } else { 2 });
                 if sent.branch.is_some() {
+                    assert!(is_bobs || sent.to == self.other.link.flow, "a request over a link that was cut");
                     let call_id = sent.first(Name::CallId);
-                    let tried =
-                        self.got.iter().any(|got| got.to == sent.to && got.first(Name::CallId) == call_id);
+                    // Over a link it is the Route that names the flow.
+                    let tried = self.got.iter().any(|got| {
+                        got.to == sent.to
+                            && got.first(Name::CallId) == call_id
+                            && got.first(Name::Route) == sent.first(Name::Route)
+                    });
                     assert!(!tried, "a request on the same flow again");
                     self.got.push(sent);
                 }
@@ -246,7 +292,7 @@ proptest! {
 
     #[test]
     fn every_request_gets_one_final_response_and_nothing_is_left(
-        uas in prop::collection::vec((prop::sample::select(vec![500, 1000]), prop::collection::vec(any::<bool>(), 1..4)), 1..4),
+        uas in prop::collection::vec((prop::sample::select(vec![500, 1000]), prop::collection::vec(any::<Place>(), 1..4)), 1..4),
         steps in prop::collection::vec(step(), 1..60),
     ) {
         let mut run = Run::new(&uas);
