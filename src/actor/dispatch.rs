@@ -52,15 +52,18 @@ impl Worker {
             return None;
         }
         let relayed = match self.relay.request(request, link) {
-            Relayed::Onward { to, wire } => {
+            Relayed::Onward { to, wire, code } => {
                 let message = Deliver { flow: to.flow, wire, assign: None };
-                match self.node.flows.deliver(message) {
-                    Ok(()) => {
-                        self.node.metrics.cluster_relayed.inc();
-                        return None;
-                    }
-                    Err(Undelivered::Gone) => self.relay.gone(request, link),
-                    Err(Undelivered::Full) => self.relay.full(request, link),
+                // Before the response can be there.
+                self.node.relayed.request(code, to.flow.id, request.method());
+                let Err(undelivered) = self.node.flows.deliver(message) else {
+                    self.node.metrics.cluster_relayed.inc();
+                    return None;
+                };
+                self.node.relayed.undelivered(code, to.flow.id);
+                match undelivered {
+                    Undelivered::Gone => self.relay.gone(request, link),
+                    Undelivered::Full => self.relay.full(request, link),
                 }
             }
             refused => refused,
@@ -95,7 +98,7 @@ impl Worker {
             .response(&message, source)
             .map(|(flow, wire)| self.node.flows.deliver(Deliver { flow, wire, assign: None }));
         match delivered {
-            Some(Ok(())) => {}
+            Some(Ok(())) => self.node.relayed.response(source.flow.id, &message),
             Some(Err(Undelivered::Full)) => self.node.metrics.refused.inc(Refused::MailboxFull),
             Some(Err(Undelivered::Gone)) | None => self.node.metrics.refused.inc(Refused::StrayResponse),
         }

@@ -47,7 +47,7 @@ pub(super) async fn drain(node: &Node, proxies: &[Recipient<AskUnderWay>]) {
         let now = Instant::now();
         let is_over = now >= course.over();
         let due = closing.due(now);
-        let UnderWay { requests, flows } = under_way(proxies, &due).await;
+        let UnderWay { requests, flows } = under_way(node, proxies, &due).await;
         let busy: HashSet<FlowId> = flows.into_iter().collect();
         for flow in due {
             if busy.contains(&flow) && !is_over {
@@ -72,7 +72,7 @@ pub(super) async fn drain(node: &Node, proxies: &[Recipient<AskUnderWay>]) {
     }
     if left > 0 {
         // Proxies have heard by now of the flows that were closed, and say so to who waits for an answer.
-        under_way(proxies, &[]).await;
+        under_way(node, proxies, &[]).await;
         tokio::time::sleep(TICK).await;
     }
     info!(connections = closed.len(), requests_cut = left, "drained");
@@ -83,15 +83,13 @@ fn course(node: &Node) -> Course {
     Course::new(Instant::now(), node.config.node.drain, pings + STUN_GIVES_UP, rand::random())
 }
 
-/// What all proxies have in hand, and which of these flows that is on.
-async fn under_way(proxies: &[Recipient<AskUnderWay>], flows: &[FlowId]) -> UnderWay {
+/// What all proxies, and other nodes, have in hand, and which of these flows that is on.
+async fn under_way(node: &Node, proxies: &[Recipient<AskUnderWay>], flows: &[FlowId]) -> UnderWay {
     let flows: Arc<HashSet<FlowId>> = Arc::new(flows.iter().copied().collect());
-    let mut all = UnderWay::default();
+    let mut all = node.relayed.under_way(&node.flows, &flows);
     for one in join_all(proxies.iter().map(|proxy| proxy.send(AskUnderWay(Arc::clone(&flows))))).await {
         // A proxy that does not answer is gone, with all that it had.
-        let UnderWay { requests, flows } = one.unwrap_or_default();
-        all.requests += requests;
-        all.flows.extend(flows);
+        all += one.unwrap_or_default();
     }
     all
 }

@@ -34,6 +34,7 @@ pub mod node;
 pub mod node_link;
 pub mod proxy;
 pub mod registrar;
+pub mod relayed;
 pub mod settings;
 pub mod udp_socket;
 pub mod worker;

@@ -25,6 +25,7 @@ use super::flows::FlowTable;
 use super::membership::Membership;
 use super::message::AskUnderWay;
 use super::next_hops::{NextHops, NotFound};
+use super::relayed::RelayedRequests;
 use super::settings;
 use super::worker::{Clock, Node};
 use super::workers::{self, Started};
@@ -143,6 +144,7 @@ fn node(
         next_hops,
         metrics: Metrics::new(),
         flows: FlowTable::new(workers.get()),
+        relayed: RelayedRequests::new(workers.get(), &config),
         admission: Admission::new(config.limits.max_connections, config.limits.max_connections_per_address),
         location,
         cluster,
@@ -197,6 +199,7 @@ async fn purge(node: &Node) -> Infallible {
     let mut every = tokio::time::interval(PURGE_EVERY);
     loop {
         every.tick().await;
+        node.relayed.purge();
         if let Err(error) = node.location.purge(node.clock.now()).await {
             warn!(%error, "clearing up has to wait");
         }

@@ -16,6 +16,7 @@ use super::cluster::Cluster;
 use super::flows::FlowTable;
 use super::message::{FlowFailed, Inbound, PeerUnreachable, Register};
 use super::next_hops::NextHops;
+use super::relayed::RelayedRequests;
 use super::settings::RETRY_AFTER;
 use crate::config::Config;
 use crate::metrics::{FlowClosed, Metrics};
@@ -43,6 +44,8 @@ pub struct Node {
     pub flows: FlowTable,
     /// Who is let in.
     pub admission: Arc<Admission>,
+    /// What other nodes have under way on flows of this one.
+    pub relayed: RelayedRequests,
     /// Which flow leads to which AOR.
     pub location: Arc<dyn Location>,
     /// Its part in a cluster; none: it stands alone.

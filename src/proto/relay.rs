@@ -1,5 +1,6 @@
 //! The owner's hop: a request that another node sends over a link, for a flow of this one. It is a stateless proxy (RFC 3261
-//! §16.11): the transaction is between the other node and the UA, and nothing of it is kept here.
+//! §16.11): the transaction is between the other node and the UA, and nothing that it depends on is kept here ([`Notes`] are for
+//! a drain).
 //!
 //! ```text
 //!   link ── request ──> checks (§16.3) ──> first Route: TOKEN ──> Route off, our Via on ──> the token's flow
@@ -20,6 +21,8 @@
 //!   octets (in hex)    2       4     4           16 (keyed)
 //! ```
 
+mod notes;
+
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +38,8 @@ use super::proxy::{self, Event, SentBy};
 use super::via::via;
 use super::{Source, hex};
 use crate::sip::{Address, Edit, Fault, Message, Method, Name, Response, Uri, Via, Wire};
+
+pub use notes::{Code, Notes};
 
 /// RFC 3261 §8.1.1.7: the magic cookie, with a letter that is no hex digit, so that it is never a branch of a proxy's core.
 const START: &[u8] = b"z9hG4bKl";
@@ -68,6 +73,8 @@ pub enum Relayed {
         to: Source,
         /// The request.
         wire: Wire,
+        /// What its responses are known by.
+        code: Code,
     },
     /// It is refused.
     Refused {
@@ -133,7 +140,8 @@ impl Relay {
         if to.transport.is_reliable() {
             edit.ensure_content_length();
         }
-        Relayed::Onward { to, wire: edit.finish() }
+        let code = Code::in_branch(&branch).expect("a branch of ours has a code");
+        Relayed::Onward { to, wire: edit.finish(), code }
     }
 
     /// The flow that a request was to go to is gone.

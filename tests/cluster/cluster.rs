@@ -34,7 +34,7 @@ impl Cluster {
             let (sip, listen) = (free_port(), free_port());
             let links = FaultProxy::start(listen);
             let config = format!(
-                "[node]\nid = \"{id}\"\n\
+                "[node]\nid = \"{id}\"\ndrain = \"2s\"\n\
                  [listen]\nudp = [\"{sip}\"]\ntcp = [\"{sip}\"]\n\
                  [location]\nstore = \"redis\"\nredis_url = \"{}\"\n\
                  [cluster]\nlisten = \"{listen}\"\nadvertise = \"{}\"\nsecret = \"known to the nodes alone\"\n\
@@ -73,12 +73,17 @@ impl Cluster {
         self.places[place].frozen = false;
     }
 
-    /// Asks a node to end and waits until it has.
+    /// Asks a node to end and waits until it has. Returns its exit status.
     #[track_caller]
-    pub(crate) fn terminate(&mut self, place: usize) {
-        let mut node = self.places[place].node.take().expect("it was not killed before");
-        node.signal("-TERM");
-        wait_until("the node ends", || !node.is_running());
+    pub(crate) fn terminate(&mut self, place: usize) -> Option<i32> {
+        self.node(place).signal("-TERM");
+        self.ended(place)
+    }
+
+    /// Waits until a node that was asked to end has. Returns its exit status.
+    #[track_caller]
+    pub(crate) fn ended(&mut self, place: usize) -> Option<i32> {
+        self.places[place].node.take().expect("it was not killed before").ended()
     }
 
     /// Starts the node of this place, with the same addresses as before.

@@ -1,6 +1,7 @@
 //! Several nodes, one Redis, proved from outside: real processes on free ports, UAs over real sockets.
 //!
 //! - `cluster`: the nodes and their Redis: started, killed, frozen, cut off, started again
+//! - `drain`: a node of a cluster that is told to go
 //! - `forwarding`: UAs are reached from every node
 //! - `hello`: what comes to a cluster listener and is no node
 //! - `fault_proxy`: stands in front of a node's cluster listener, so that links can be cut and healed
@@ -10,6 +11,7 @@
 mod support;
 
 mod cluster;
+mod drain;
 mod fault_proxy;
 mod forwarding;
 mod hello;

@@ -1,6 +1,7 @@
 //! What is under way, for a node that is about to end: which flows to leave open for a while yet.
 
 use std::collections::HashSet;
+use std::ops::AddAssign;
 use std::time::Instant;
 
 use flowhold_cluster::flow::FlowId;
@@ -16,6 +17,13 @@ pub struct UnderWay {
     pub requests: usize,
     /// Those of the flows that were asked about which a request came over or went out on. A flow may stand there twice.
     pub flows: Vec<FlowId>,
+}
+
+impl AddAssign for UnderWay {
+    fn add_assign(&mut self, other: UnderWay) {
+        self.requests += other.requests;
+        self.flows.extend(other.flows);
+    }
 }
 
 impl Proxy {
@@ -40,11 +48,9 @@ impl Proxy {
     /// A 2xx has just gone back to a caller, whose ACK has yet to travel to the UA that answered.
     fn awaits_ack(&self, now: Instant, context: &Context) -> bool {
         let timers = &self.settings.timers;
-        // Round trips are shorter than T1; this leaves time for an ACK that is lost once.
-        let travels = timers.t1 * 4;
         match &context.server {
             Server::Invite(server) if server.is_accepted() => {
-                server.deadline().is_some_and(|end| now + timers.patience() < end + travels)
+                server.deadline().is_some_and(|end| now + timers.patience() < end + timers.ack_travels())
             }
             Server::Invite(_) | Server::NonInvite(_) | Server::Ack => false,
         }

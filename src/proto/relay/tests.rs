@@ -110,7 +110,7 @@ fn message(text: impl Into<Vec<u8>>) -> Message {
 #[track_caller]
 fn onward(relayed: Relayed) -> (Source, Message) {
     match relayed {
-        Relayed::Onward { to, wire } => {
+        Relayed::Onward { to, wire, .. } => {
             let message = Message::parse(wire.to_bytes()).unwrap();
             assert_eq!(message.validate(), Ok(()));
             (to, message)

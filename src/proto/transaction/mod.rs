@@ -47,6 +47,11 @@ impl Timers {
         self.t1 * 64
     }
 
+    /// How long the ACK to a 2xx is given to come: a few round trips, so that one may be lost.
+    pub fn ack_travels(&self) -> Duration {
+        self.t1 * 4
+    }
+
     /// Timer D.
     pub fn d(&self) -> Duration {
         // RFC 6026 §8.4: the client does not know the server's T1, so 32 seconds at least, whatever ours is.

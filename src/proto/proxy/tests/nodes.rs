@@ -244,7 +244,7 @@ impl Pair {
             relayed => relayed,
         };
         match relayed {
-            Relayed::Onward { to, wire } => {
+            Relayed::Onward { to, wire, .. } => {
                 assert!(self.is_uas(at, to.flow, to.transport));
                 self.send(Towards::Ua(at), vec![Message::parse(wire.to_bytes()).unwrap()]);
             }
