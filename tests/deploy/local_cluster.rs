@@ -98,10 +98,18 @@ fn one_command_starts_a_cluster_and_takes_all_of_it_away_again() {
         admin.read_to_string(&mut answer).unwrap();
         assert!(answer.contains(" 200 "), "{answer}");
     }
-    for port in &cluster.sip {
-        let ua = Client::connect([127, 0, 0, 1].into(), ([127, 0, 0, 1], *port).into(), |_| {});
-        ua.registers_outbound("alice", 1);
-    }
+    let at = |node: usize| {
+        let node = SocketAddr::from(([127, 0, 0, 1], cluster.sip[node]));
+        Client::connect(node.ip(), node, |_| {})
+    };
+    let (older, newer, caller) = (at(0), at(1), at(2));
+    older.registers_outbound("alice", 1);
+    newer.registers_outbound("alice", 2);
+    caller.reaches("alice", &newer);
+    // What it says to try: node b.
+    let killed = Command::new("kill").args(["-9", &pids[2].to_string()]).status().unwrap();
+    assert!(killed.success());
+    caller.reaches("alice", &older);
     let directory = cluster.said.split_once(" log ").unwrap().1.split_once("/a.log").unwrap().0.to_owned();
     assert!(Path::new(&directory).exists());
 
