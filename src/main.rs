@@ -1,5 +1,5 @@
 //! The command line: `flowhold` or `flowhold node` runs a node, `flowhold check` looks at its configuration,
-//! `flowhold token decode` at a flow token; `flowhold ua` is a user agent.
+//! `flowhold token decode` at a flow token; `flowhold ua` is a user agent, `flowhold demo` a demonstration.
 //!
 //! Exit status: 0 when all went well, 1 when what was asked for could not be done, 2 when what it was asked for is wrong
 //! (the command line, the configuration, a listener that it names). `flowhold ua` says more.
@@ -55,6 +55,12 @@ enum Command {
     /// stay in use. Every change is a line on standard output. It ends on SIGINT and SIGTERM, and removes its bindings.
     #[command(after_long_help = cli::ua::EXAMPLES)]
     Ua(Box<cli::ua::UserAgent>),
+    /// Shows what this is about: a node and two UAs on this machine, for some ten seconds.
+    ///
+    /// It starts a node on free ports of the loopback interface, registers two UAs, lets them ping and send messages, cuts
+    /// a connection, and shows that messages take the other one until the first is formed anew. It needs no
+    /// configuration and no network, and leaves nothing behind. Exit status 1: something did not happen as it should.
+    Demo,
     /// Looks at flow tokens.
     Token {
         #[command(subcommand)]
@@ -90,6 +96,7 @@ fn main() -> ExitCode {
         Command::Node(layers) => cli::node::run(&layers),
         Command::Check(layers) => cli::check::run(&layers),
         Command::Ua(options) => cli::ua::run(&options),
+        Command::Demo => cli::demo::run(),
         Command::Token { command: Token::Decode(decode) } => cli::token::decode(&decode),
     }
 }

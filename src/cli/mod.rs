@@ -1,6 +1,7 @@
 //! The commands, a file for each, and what they share.
 
 pub(crate) mod check;
+pub(crate) mod demo;
 pub(crate) mod node;
 pub(crate) mod token;
 pub(crate) mod ua;
