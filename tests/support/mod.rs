@@ -9,6 +9,7 @@
 //! - `dialog`: a dialog, and a call that makes one
 //! - `ua`: what a UA does with them: register, send, take in, answer
 //! - `redis`: a `redis-server` of the test's own
+//! - `ua_process`: `flowhold ua` as a process, and what it says happens
 //! - `stun`: STUN Binding requests and responses
 //! - `wait`: conditions
 #![allow(dead_code, unused_imports, reason = "each test target uses its own part of it")]
@@ -21,6 +22,7 @@ pub(crate) mod redis;
 pub(crate) mod request;
 pub(crate) mod stun;
 pub(crate) mod ua;
+pub(crate) mod ua_process;
 pub(crate) mod wait;
 
 pub(crate) use client::Client;
@@ -29,4 +31,5 @@ pub(crate) use message::Message;
 pub(crate) use node::Node;
 pub(crate) use redis::RedisServer;
 pub(crate) use request::Request;
+pub(crate) use ua_process::UaProcess;
 pub(crate) use wait::{DEADLINE, wait_until, wait_until_within};

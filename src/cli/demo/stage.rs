@@ -61,7 +61,7 @@ impl Node {
             line
         });
         let line = timeout(PATIENCE, line).await.ok().and_then(Result::ok).unwrap_or_default();
-        node.ready = line.trim_end().to_owned();
+        line.trim_end().clone_into(&mut node.ready);
         let listeners = node.ready.split(' ').filter_map(|token| token.strip_prefix("tcp="));
         node.tcp = listeners.filter_map(|address| address.parse().ok()).collect();
         if node.tcp.len() == 2 { Ok(node) } else { Err("the node does not start".to_owned()) }

@@ -1,0 +1,13 @@
+//! `flowhold ua` and `flowhold demo` as processes, against nodes, and against proxies that the test plays.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod calls;
+mod command_line;
+mod demo;
+mod keepalive;
+mod messages;
+mod recovery;
+mod registrar;
