@@ -96,7 +96,7 @@ fn a_frozen_redis_costs_a_deadline_a_few_times_and_then_nothing() {
         assert!(worker.note(&redis, "k").is_err());
         assert!(asked.elapsed() >= Duration::from_millis(200) && asked.elapsed() < Duration::from_secs(2));
     }
-    assert_eq!(redis.failures().late, BreakerSettings::default().failures.into());
+    assert_eq!(redis.failures().late, u64::from(BreakerSettings::default().failures));
     assert!(!redis.is_available());
     for _ in 0..100 {
         assert!(worker.note(&redis, "k").is_err());
