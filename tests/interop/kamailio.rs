@@ -8,7 +8,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::program::{Program, free_port};
-use crate::support::{Client, Node, call, wait_until};
+use crate::support::ua_process::proxy;
+use crate::support::{Client, Node, UaProcess, call, wait_until};
 
 const CONFIG: &str = include_str!("kamailio.cfg");
 
@@ -22,10 +23,22 @@ impl Kamailio {
     /// Starts it and waits until it listens, over UDP and TCP at one port.
     #[track_caller]
     fn start() -> Self {
-        let address = free_port();
+        Self::start_at(free_port(), CONFIG)
+    }
+
+    /// The same as an edge proxy of its own, with its outbound module and a Flow-Timer that a test can wait for.
+    #[track_caller]
+    fn start_with_outbound(address: SocketAddr) -> Self {
+        let modules = "loadmodule \"outbound.so\"\nloadmodule \"stun.so\"\nloadmodule \"usrloc.so\"";
+        let config = CONFIG.replace("loadmodule \"usrloc.so\"", modules);
+        Self::start_at(address, &config.replace("\"flow_timer\", 20", "\"flow_timer\", 2"))
+    }
+
+    #[track_caller]
+    fn start_at(address: SocketAddr, text: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let config = home.path().join("kamailio.cfg");
-        fs::write(&config, CONFIG.replace("PORT", &address.port().to_string())).unwrap();
+        fs::write(&config, text.replace("PORT", &address.port().to_string())).unwrap();
         let mut command = Command::new("kamailio");
         // In the foreground, its log to standard error, little memory, and its control files in a folder of its own.
         command.args(["-DD", "-E", "-m", "32", "-M", "8", "-f"]).arg(&config);
@@ -48,6 +61,58 @@ impl Kamailio {
     fn stranger(&self) -> Client {
         Client::connect(Ipv4Addr::LOCALHOST.into(), self.address, |_| {})
     }
+}
+
+/// Two flows of `flowhold ua` to two Kamailios: either ends, the other flow stays in use, and the failed one is formed anew
+/// with the same reg-id after the waits of RFC 5626 §4.5, which the UA was told to shorten.
+fn flowhold_ua_keeps_two_flows_up(transport: &str) {
+    let addresses = [free_port(), free_port()];
+    let mut kamailios = addresses.map(Kamailio::start_with_outbound);
+    let proxies = addresses.map(|address| proxy(transport, address));
+    let mut ua = UaProcess::start("alice", &proxies, &[]);
+    for _ in proxies {
+        let registered = ua.until("a registration", |it| it["event"] == "registered");
+        assert_eq!((&registered["outbound"], &registered["flow_timer"]), (&true.into(), &2.into()));
+    }
+    ua.flows(2, "pong");
+    for (ended, left) in [(0, 1), (1, 0)] {
+        let [ended_id, left_id] = [ended, left].map(|place| place as u64 + 1);
+        kamailios[ended].program.terminate();
+        let failed = ua.flow(ended_id, "failed");
+        assert_eq!((&failed["failures"], &failed["retry_in"]), (&0.into(), &0.0.into()));
+        let failed =
+            ua.until("a failure to form it anew", |it| it["event"] == "failed" && it["failures"] == 1);
+        // Base-some-up is 400 ms here: 50 to 100 % of twice that.
+        assert!((0.4..=0.8).contains(&failed["retry_in"].as_f64().unwrap()), "{failed}");
+        let reached = |kamailio: &Kamailio, ua: &mut UaProcess, reg_id: u64| {
+            let caller = kamailio.stranger();
+            caller.ask(&caller.message("alice")).expect_status(200);
+            let message = ua.until("a message", |it| it["event"] == "message");
+            assert_eq!(message["reg_id"], reg_id);
+        };
+        reached(&kamailios[left], &mut ua, left_id);
+        ua.flow(left_id, "pong");
+        kamailios[ended] = Kamailio::start_with_outbound(addresses[ended]);
+        ua.flow(ended_id, "registered");
+        let bindings = kamailios[ended].stranger().bindings("alice");
+        assert!(bindings.len() == 1 && bindings[0].contains(&format!("reg-id={ended_id}")), "{bindings:?}");
+        reached(&kamailios[ended], &mut ua, ended_id);
+        ua.flow(ended_id, "pong");
+    }
+    assert_eq!(ua.stop(), Some(0));
+    for kamailio in &kamailios {
+        assert_eq!(kamailio.stranger().bindings("alice"), [""; 0], "it took its bindings back");
+    }
+}
+
+#[test]
+fn kamailio_with_outbound_has_two_flows_of_flowhold_ua_over_tcp() {
+    flowhold_ua_keeps_two_flows_up("tcp");
+}
+
+#[test]
+fn kamailio_with_outbound_has_two_flows_of_flowhold_ua_over_udp() {
+    flowhold_ua_keeps_two_flows_up("udp");
 }
 
 impl Drop for Kamailio {

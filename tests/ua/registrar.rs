@@ -36,12 +36,14 @@ fn next_register(flow: &Client) -> Message {
     register
 }
 
+type Hash = fn(&str) -> String;
+
 fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    octets.iter().fold(String::new(), |text, octet| text + &format!("{octet:02x}"))
 }
 
 /// The response to a challenge, computed here. RFC 7616 §3.4.
-fn digest(hash: fn(&str) -> String, authorization: &str) -> String {
+fn digest(hash: Hash, authorization: &str) -> String {
     let value = |name: &str| {
         let found = authorization.trim_start_matches("Digest ").split(", ").find_map(|param| {
             param.strip_prefix(name)?.strip_prefix('=').map(|value| value.trim_matches('"').to_owned())
@@ -55,10 +57,9 @@ fn digest(hash: fn(&str) -> String, authorization: &str) -> String {
 
 #[test]
 fn rfc7616_s3_4_a_password_is_proved_by_md5_and_sha_256() {
-    let md5 = |text: &str| hex(&md5::Md5::digest(text));
-    let sha_256 = |text: &str| hex(&sha2::Sha256::digest(text));
-    let hashes: [(&str, fn(&str) -> String); 2] = [("MD5", md5), ("SHA-256", sha_256)];
-    for (algorithm, hash) in hashes {
+    let md5: Hash = |text| hex(&md5::Md5::digest(text));
+    let sha_256: Hash = |text| hex(&sha2::Sha256::digest(text));
+    for (algorithm, hash) in [("MD5", md5), ("SHA-256", sha_256)] {
         let registrar = Registrar::start();
         let password = [("FLOWHOLD_PASSWORD", "secret")];
         let mut ua = UaProcess::start_with_env("alice", &[registrar.proxy()], &[], &password);

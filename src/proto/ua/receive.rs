@@ -91,7 +91,8 @@ impl Ua {
         let id = Id::of(request);
         if let Some(Answered { status, reason, .. }) = self.answered.iter().find(|answered| answered.id == id)
         {
-            // A proxy that has lost our answer together with a flow asks again over another one, and gets the same.
+            // Departs from RFC 3261 §8.2.2.2 in that this is no 482: a proxy that has lost our answer together with a flow asks
+            // again over another one (RFC 5626 §7), and the message has been read.
             let status = (*status, *reason);
             return self.answer(now, key, request, status, |response| response);
         }
