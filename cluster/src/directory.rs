@@ -8,7 +8,8 @@
 //! One script on one key does it all in one round trip and goes by Redis's own clock, so that no node's clock decides
 //! who lives. A lease that is not renewed for three fifths of `cluster.lease` is over, and the others hear of it with
 //! their next beat, before `cluster.lease` has passed. While Redis cannot be reached nobody is judged, and the view stays
-//! as it was; time in which Redis did not run counts against nobody.
+//! as it was; time in which Redis did not run counts against nobody. A Redis that has lost this node's lease has lost the
+//! others' as well: those that it does not list count as members for one more `cluster.lease`, in which they take new ones.
 //!
 //! | file | concept |
 //! | --- | --- |
@@ -100,8 +101,18 @@ pub struct Directory {
     epoch: AtomicU64,
     is_renounced: AtomicBool,
     view: RwLock<Arc<View>>,
+    seen: std::sync::Mutex<Seen>,
+}
+
+/// What else is known of the view.
+#[derive(Default)]
+struct Seen {
     /// When the question was asked that the view answers, and when by Redis's clock it was answered.
-    asked_at: std::sync::Mutex<Option<(Instant, Timestamp)>>,
+    asked_at: Option<(Instant, Timestamp)>,
+    /// Until then members stay that Redis does not list, because it has lost their leases.
+    spares_until: Option<Instant>,
+    /// The view that the last beat told the changes up to. Others may have looked since.
+    told: Arc<View>,
 }
 
 impl Directory {
@@ -113,7 +124,7 @@ impl Directory {
             epoch: AtomicU64::new(0),
             is_renounced: AtomicBool::new(false),
             view: RwLock::default(),
-            asked_at: std::sync::Mutex::default(),
+            seen: std::sync::Mutex::default(),
             settings,
         }
     }
@@ -151,7 +162,12 @@ impl Directory {
         let skew = skew(clock, asked.elapsed(), reading.now);
         let step = lease.answered(&claim, &answer);
         self.epoch.store(lease.epoch().unwrap_or(0), Ordering::SeqCst);
-        let (changes, view) = self.publish(asked, &reading);
+        let has_lost = matches!(step, Step::Lost(Found::Nothing | Found::Older));
+        let view = self.publish(asked, &reading, has_lost);
+        let mut seen = self.seen();
+        let told = std::mem::replace(&mut seen.told, Arc::clone(&view));
+        drop(seen);
+        let changes = view.changes_since(&told, &self.settings.run.node);
         if let Answer::Refused { at } = answer {
             return Err(BeatError::NameTaken { at });
         }
@@ -185,7 +201,9 @@ impl Directory {
         }
         let asked = Instant::now();
         let reading = self.leases.read().await?;
-        let (_, view) = self.publish(asked, &reading);
+        let me = &*self.settings.run.node;
+        let has_lost = lease.epoch().is_some() && !reading.lines.iter().any(|(node, _)| &**node == me);
+        let view = self.publish(asked, &reading, has_lost);
         drop(lease);
         Ok(view)
     }
@@ -202,17 +220,26 @@ impl Directory {
     }
 
     fn asked_at(&self) -> Option<(Instant, Timestamp)> {
-        *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen().asked_at
     }
 
-    fn publish(&self, asked: Instant, reading: &Reading) -> (Changes, Arc<View>) {
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes an answer of Redis the view. `has_lost`: it does not know of leases that were held.
+    fn publish(&self, asked: Instant, reading: &Reading, has_lost: bool) -> Arc<View> {
         let members = reading.lines.iter().filter_map(|(node, line)| Member::parse(node, line));
+        let mut seen = self.seen();
+        if has_lost {
+            seen.spares_until = Some(asked + self.settings.lease);
+        }
+        let spares = seen.spares_until.is_some_and(|until| asked < until);
+        seen.asked_at = Some((asked, reading.now));
+        drop(seen);
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        let next = view.next(members);
-        let changes = next.changes_since(&view, &self.settings.run.node);
-        *view = Arc::new(next);
-        *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked, reading.now));
-        (changes, Arc::clone(&view))
+        *view = Arc::new(if spares { view.next_with_spared(members) } else { view.next(members) });
+        Arc::clone(&view)
     }
 }
 

@@ -95,6 +95,19 @@ impl View {
         next
     }
 
+    /// The view after this one, in which nobody has left: those that are not listed stay as they were.
+    pub(super) fn next_with_spared(&self, members: impl IntoIterator<Item = Member>) -> Self {
+        let members: Vec<Member> = members.into_iter().collect();
+        let is_listed = |node: &str| members.iter().any(|member| *member.run.node == *node);
+        let spared: Vec<Member> = self
+            .members
+            .values()
+            .filter(|old| !is_listed(&old.run.node))
+            .map(|old| (**old).clone())
+            .collect();
+        self.next(members.into_iter().chain(spared))
+    }
+
     /// Remembers a holder that is not live in this view, although the view is younger than what the holder wrote.
     pub(super) fn bury(&mut self, dead: &NodeRun) {
         if self.gone.len() >= MAX_GONE && !self.gone.contains_key(&dead.node) {
@@ -167,6 +180,18 @@ mod tests {
         view.bury(&holder("a", 8));
         assert_eq!(view.judge(&holder("a", 8)), Verdict::Dead);
         assert!(matches!(view.judge(&holder("a", 7)), Verdict::Live(_)), "it is a member");
+    }
+
+    #[test]
+    fn who_is_spared_stays_as_it_was_until_it_is_listed_again() {
+        let view = View::default().next([member("a", 5, 7), member("b", 1, 1)]);
+        let flushed = view.next_with_spared([member("a", 5, 8)]);
+        assert!(matches!(flushed.judge(&holder("b", 1)), Verdict::Live(_)));
+        assert_eq!(names(&flushed.changes_since(&view, "me").renewed), ["a"]);
+        assert!(flushed.changes_since(&view, "me").left.is_empty());
+        let over = flushed.next([member("a", 5, 8)]);
+        assert_eq!(over.judge(&holder("b", 1)), Verdict::Dead);
+        assert_eq!(names(&over.changes_since(&flushed, "me").left), ["b"]);
     }
 
     #[test]

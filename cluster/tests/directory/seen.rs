@@ -130,3 +130,51 @@ fn many_who_want_a_younger_view_share_one() {
     });
     assert!(commands() - before <= 2, "{}", commands() - before);
 }
+
+#[test]
+fn what_a_look_in_between_has_seen_is_told_with_the_next_beat() {
+    let cluster = Cluster::start(LONG);
+    let (a, b) = (cluster.node("a", 10), cluster.node("b", 20));
+    a.beats();
+    b.beats();
+    let view = cluster.runtime.block_on(a.directory.refresh()).unwrap();
+    assert!(view.member("b").is_some());
+    let joined = a.beats().changes.joined;
+    assert_eq!(joined.iter().map(|member| &*member.run.node).collect::<Vec<_>>(), ["b"]);
+    assert!(a.beats().changes.is_empty());
+}
+
+#[test]
+fn a_redis_that_was_emptied_makes_nobody_leave_who_beats_again() {
+    let cluster = Cluster::start(LONG);
+    let (a, b, c) = (cluster.node("a", 10), cluster.node("b", 20), cluster.node("c", 30));
+    for node in [&a, &b, &c, &a, &b] {
+        node.beats();
+    }
+    cluster.server.command(&["FLUSHALL"]);
+    // One looks and one beats before the others have a new lease.
+    let looked = cluster.runtime.block_on(b.directory.refresh()).unwrap();
+    assert_eq!(looked.members().count(), 3);
+    let beat = a.beats();
+    assert_eq!(beat.lost, Some(Found::Nothing));
+    assert!(beat.changes.is_empty(), "{:?}", beat.changes);
+    b.beats();
+    c.beats();
+    let changes = a.beats().changes;
+    assert_eq!((changes.renewed.len(), changes.left.len(), changes.joined.len()), (2, 0, 0), "{changes:?}");
+}
+
+#[test]
+fn who_does_not_come_back_after_redis_was_emptied_is_gone_after_the_lease() {
+    let cluster = Cluster::start(SHORT);
+    let (a, b) = (cluster.node("a", 10), cluster.node("b", 20));
+    b.beats();
+    a.beats();
+    cluster.server.command(&["FLUSHALL"]);
+    assert!(a.beats().changes.left.is_empty());
+    let mut left = 0;
+    wait_until("b has left", || {
+        left += a.beats().changes.left.len();
+        left == 1
+    });
+}
