@@ -126,6 +126,41 @@ fn a_redis_without_memory_refuses_writes_and_stays_available() {
 }
 
 #[test]
+fn a_redis_that_became_a_replica_is_away_until_it_is_a_master_again() {
+    let server = RedisServer::start();
+    let (worker, redis) = (Worker::start(), Redis::new(settings(server.url())).unwrap());
+    assert!(worker.note(&redis, "k").is_ok());
+    server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    assert!(worker.note(&redis, "k").is_err());
+    // It is connected to again and again, which is no return.
+    wait_until("it is tried for a while", || {
+        assert!(worker.note(&redis, "k").is_err() && !redis.is_available());
+        redis.failures().not_connected > 1000
+    });
+    assert_eq!(redis.reconnects(), 0);
+    server.command(&["REPLICAOF", "NO", "ONE"]);
+    wait_until("it is back", || redis.is_available());
+    assert_eq!((worker.note(&redis, "k"), redis.reconnects()), (Ok(2), 1));
+}
+
+#[test]
+fn a_redis_that_is_busy_with_a_script_is_away_until_it_has_ended() {
+    let server = RedisServer::start_with(&["--busy-reply-threshold", "50"]);
+    let (worker, redis) = (Worker::start(), Redis::new(settings(server.url())).unwrap());
+    assert!(worker.note(&redis, "k").is_ok());
+    std::thread::scope(|scope| {
+        let script = scope.spawn(|| server.command(&["EVAL", "while true do end", "0"]));
+        wait_until("it is busy", || worker.note(&redis, "k").is_err() && redis.failures().refused > 0);
+        assert!(!redis.is_available());
+        wait_until("the script has ended", || server.command(&["SCRIPT", "KILL"]) == "OK");
+        assert!(script.join().unwrap().contains("Script killed"));
+    });
+    wait_until("it is back", || worker.note(&redis, "k").is_ok());
+    assert!(redis.is_available());
+    assert_eq!(redis.reconnects(), 1);
+}
+
+#[test]
 fn each_runtime_has_a_connection_of_its_own() {
     let server = RedisServer::start();
     let (a, b, redis) = (Worker::start(), Worker::start(), Redis::new(settings(server.url())).unwrap());

@@ -5,8 +5,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cluster;
 mod connection;
+mod sentinel;
 mod store;
+mod tls;
 
 use std::time::Duration;
 

@@ -87,13 +87,16 @@ impl RedisServer {
     pub(crate) fn try_command(&self, words: &[&str]) -> std::io::Result<String> {
         let mut stream = TcpStream::connect_timeout(&self.address(), DEADLINE)?;
         stream.set_read_timeout(Some(DEADLINE))?;
-        let mut request = format!("*{}\r\n", words.len());
-        for word in words {
-            request.extend([format!("${}\r\n", word.len()).as_str(), word, "\r\n"]);
+        let password = self.arguments.iter().skip_while(|argument| *argument != "--requirepass").nth(1);
+        if let Some(password) = password {
+            stream.write_all(request(&["AUTH", password]).as_bytes())?;
         }
-        stream.write_all(request.as_bytes())?;
-        let mut lines = Vec::new();
-        answer(&mut BufReader::new(stream), &mut lines)?;
+        stream.write_all(request(words).as_bytes())?;
+        let (mut stream, mut lines) = (BufReader::new(stream), Vec::new());
+        if password.is_some() {
+            answer(&mut stream, &mut Vec::new())?;
+        }
+        answer(&mut stream, &mut lines)?;
         Ok(lines.join("\n"))
     }
 
@@ -131,13 +134,14 @@ impl Drop for RedisServer {
 fn spawn(port: u16, directory: &TempDir, arguments: &[String]) -> Child {
     let own = directory.path().to_str().unwrap();
     let mut command = Command::new("redis-server");
-    if !arguments.iter().any(|argument| argument == "--tls-port") {
+    // A configuration file comes first, where there is one.
+    let has_port = arguments.iter().any(|argument| argument == "--tls-port");
+    let arguments = arguments.iter().map(|argument| argument.replace("PORT", &port.to_string()));
+    command.args(arguments);
+    if !has_port {
         command.args(["--port", &port.to_string()]);
     }
-    // A configuration file comes first, where there is one.
-    let arguments = arguments.iter().map(|argument| argument.replace("PORT", &port.to_string()));
     command
-        .args(arguments)
         .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", own])
         .args(["--logfile", directory.path().join("log").to_str().unwrap()])
         .stdin(Stdio::null())
@@ -145,6 +149,14 @@ fn spawn(port: u16, directory: &TempDir, arguments: &[String]) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap_or_else(|error| panic!("redis-server: {error}; tests/run installs it"))
+}
+
+fn request(words: &[&str]) -> String {
+    let mut request = format!("*{}\r\n", words.len());
+    for word in words {
+        request.extend([format!("${}\r\n", word.len()).as_str(), word, "\r\n"]);
+    }
+    request
 }
 
 /// Reads one answer.

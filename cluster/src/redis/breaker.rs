@@ -79,7 +79,7 @@ impl Breaker {
         }
     }
 
-    /// A command was not answered in time, or Redis said that it cannot serve now. True: the connection is given up.
+    /// A command was not answered in time. True: the connection is given up.
     pub(super) fn failed(&mut self, now: Instant) -> bool {
         let State::Closed { failures } = &mut self.state else { return false };
         *failures += 1;

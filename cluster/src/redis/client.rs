@@ -1,36 +1,27 @@
 //! The handle that runs scripts.
 
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use redis::Cmd;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Pipeline};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use crate::location::Unavailable;
 
-use super::breaker;
 use super::failure::{self, Failure};
+use super::hub::{Failures, Hub};
 use super::lane::{Lane, NoConnection};
 use super::script::{Arg, Script};
 use super::settings::{Settings, SettingsError};
-use super::target::{Connection, Target};
+use super::slots;
+use super::target::Endpoint;
 use super::value::Value;
 
-/// How many commands failed, by what was wrong.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Failures {
-    /// There was no connection.
-    pub not_connected: u64,
-    /// The connection broke before the answer came.
-    pub lost: u64,
-    /// The answer did not come in time.
-    pub late: u64,
-    /// Redis answered that it cannot do it: it is out of memory, loads its data, or does not permit it.
-    pub refused: u64,
-}
+/// How often a command is sent on from one master of a Redis Cluster to another.
+const REDIRECTS: usize = 4;
 
 /// A command came to nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,23 +49,13 @@ impl Redis {
         if settings.prefix.contains(['{', '}']) {
             return Err(SettingsError::Prefix);
         }
-        let core = Core {
-            target: Target::new(&settings)?,
-            breaker: settings.breaker,
-            settings,
-            random: RandomState::new(),
-            attempts: AtomicU64::new(0),
-            is_lost: AtomicBool::new(false),
-            is_refusing: AtomicBool::new(false),
-            reconnects: AtomicU64::new(0),
-            failures: Counters::default(),
-        };
-        Ok(Self { shared: Arc::new(Shared { core: Arc::new(core), lanes: RwLock::default() }) })
+        let hub = Arc::new(Hub::new(settings)?);
+        Ok(Self { shared: Arc::new(Shared { hub, lanes: RwLock::default() }) })
     }
 
     /// What each key starts with.
     pub fn prefix(&self) -> &str {
-        &self.shared.core.settings.prefix
+        &self.shared.hub.settings.prefix
     }
 
     /// Runs a script on one key. Whether it ran is not known when this fails. To be called within a tokio runtime.
@@ -94,27 +75,12 @@ impl Redis {
         key: &[u8],
         args: &[Arg<'_>],
     ) -> Result<Value, Failed> {
-        self.run(async |connection| {
-            let by_hash = command("EVALSHA", script.hash(), key, args);
-            match failure::read(connection.call(&by_hash).await) {
-                Err(Failure::UnknownScript) => {
-                    let whole = command("EVAL", script.source(), key, args);
-                    failure::read(connection.call(&whole).await)
-                }
-                result => result,
-            }
-        })
-        .await
+        self.run(key, &Request::Eval { script, args }).await
     }
 
     /// The fields of a hash: each, and behind it its value. None where there is no such key.
     pub(super) async fn hash(&self, key: &[u8]) -> Result<Vec<Value>, Unavailable> {
-        let fields = self.run(async |connection| {
-            let mut command = Cmd::with_capacity(2, 7 + key.len());
-            command.arg("HGETALL").arg(key);
-            failure::read(connection.call(&command).await)
-        });
-        match fields.await? {
+        match self.run(key, &Request::Hash).await? {
             Value::List(fields) => Ok(fields),
             other => Err(self.unexpected(&other)),
         }
@@ -122,201 +88,188 @@ impl Redis {
 
     /// Of an answer that is not what it should be: somebody else writes to the same keys.
     pub(super) fn unexpected(&self, value: &Value) -> Unavailable {
-        let core = &self.shared.core;
-        let failure = Failure::Refused(format!("an unexpected answer: {value:?}"));
-        core.count(&failure);
-        core.refused(&failure);
-        core.unavailable()
+        self.shared.hub.failed(&Failure::Refused(format!("an unexpected answer: {value:?}")))
     }
 
     /// How long a command may take.
     pub(crate) fn deadline(&self) -> Duration {
-        self.shared.core.settings.deadline
+        self.shared.hub.settings.deadline
     }
 
     /// What whoever finds Redis away is told.
     pub(crate) fn unavailable(&self) -> Unavailable {
-        self.shared.core.unavailable()
+        self.shared.hub.unavailable()
     }
 
     /// Of a command that came too late to Redis to be carried out.
     pub(super) fn too_late(&self) -> Failed {
-        self.shared.core.count(&Failure::Late);
-        Failed { error: self.shared.core.unavailable(), is_doubtful: false }
+        Failed { error: self.shared.hub.failed(&Failure::Late), is_doubtful: false }
     }
 
-    /// Runs a command on the connection of this runtime, within the deadline.
-    async fn run(
-        &self,
-        command: impl AsyncFnOnce(&mut Connection) -> Result<Value, Failure>,
-    ) -> Result<Value, Failed> {
-        let core = &self.shared.core;
-        let lane = self.lane();
-        let mut generation = 0;
-        let run = async {
-            let mut used = lane.connection().await.map_err(|NoConnection| Failure::NotConnected)?;
-            generation = used.generation;
-            command(&mut used.connection).await
-        };
-        let result = tokio::time::timeout(core.settings.deadline, run).await.unwrap_or(Err(Failure::Late));
-        let failure = match result {
+    /// Runs a command on a connection of this runtime, within the deadline.
+    async fn run(&self, key: &[u8], request: &Request<'_>) -> Result<Value, Failed> {
+        let hub = &self.shared.hub;
+        let mut used = None;
+        let result = timeout(hub.settings.deadline, self.send(key, request, &mut used)).await;
+        let failure = match result.unwrap_or(Err(Failure::Late)) {
             Ok(value) => {
-                lane.answered(generation);
-                core.is_refusing.store(false, Ordering::Relaxed);
+                if let Some((lane, generation)) = used {
+                    lane.answered(generation);
+                    hub.answered(lane.endpoint());
+                }
                 return Ok(value);
             }
             Err(failure) => failure,
         };
-        core.count(&failure);
-        let is_lost = match &failure {
-            Failure::Lost | Failure::NoMaster => lane.lost(generation),
-            Failure::Late | Failure::NotServing(_) => lane.failed(generation, Instant::now()),
-            Failure::NotConnected | Failure::UnknownScript => false,
-            Failure::Refused(_) => {
-                lane.answered(generation);
-                core.refused(&failure);
-                false
+        let was_sent = used.is_some();
+        if let Some((lane, generation)) = used {
+            match &failure {
+                Failure::Lost | Failure::NoMaster => lane.lost(hub, generation, &failure.to_string()),
+                Failure::Late => lane.late(hub, generation, Instant::now()),
+                // It answers, so that there is nothing to spare it or to wait for.
+                Failure::NotServing(reason) => lane.note_lost(hub, reason),
+                _ => {}
             }
-        };
-        if is_lost {
-            core.lost(&failure.to_string());
         }
-        let is_doubtful = matches!(failure, Failure::Lost | Failure::Late);
-        Err(Failed { error: core.unavailable(), is_doubtful })
+        // What was never sent is known not to have been carried out.
+        let is_doubtful = was_sent && matches!(failure, Failure::Lost | Failure::Late);
+        Err(Failed { error: hub.failed(&failure), is_doubtful })
+    }
+
+    /// Sends a command to the master that has the key, and tells which connection it used last.
+    async fn send(
+        &self,
+        key: &[u8],
+        request: &Request<'_>,
+        used: &mut Option<(Arc<Lane>, u64)>,
+    ) -> Result<Value, Failure> {
+        let hub = &self.shared.hub;
+        let mut endpoint = Endpoint::Whole;
+        if hub.target.is_cluster() {
+            let master = hub.map.master(hub, slots::slot(key)).await;
+            endpoint = master.ok_or(Failure::NotConnected)?;
+        }
+        let mut is_asking = false;
+        for _ in 0..=REDIRECTS {
+            let lane = self.lane(&endpoint);
+            let mut taken = lane.connection().await.map_err(|NoConnection| Failure::NotConnected)?;
+            *used = Some((lane, taken.generation));
+            (endpoint, is_asking) = match request.send(key, &mut taken.connection, is_asking).await {
+                Err(Failure::Moved(address)) => {
+                    hub.map.look_again(hub);
+                    (Endpoint::Master(address), false)
+                }
+                Err(Failure::Ask(address)) => (Endpoint::Master(address), true),
+                result => return result,
+            };
+        }
+        Err(Failure::NotServing("the masters send a command on from one to the other".to_owned()))
     }
 
     /// How often a connection was there again after Redis had been lost. Whatever was written before may then be gone.
     pub fn reconnects(&self) -> u64 {
-        self.shared.core.reconnects.load(Ordering::Acquire)
+        self.shared.hub.reconnects()
     }
 
-    /// Whether a command has a chance. True before the first.
+    /// Whether all of it serves, as far as is known. True before the first command.
     pub fn is_available(&self) -> bool {
-        !self.shared.lanes().iter().any(|(lane, keeper)| !keeper.is_finished() && lane.is_down())
+        !self.shared.hub.is_lost() && !self.shared.hub.map.is_down()
     }
 
     /// How many commands failed so far.
     pub fn failures(&self) -> Failures {
-        let Counters { not_connected, lost, late, refused } = &self.shared.core.failures;
-        Failures {
-            not_connected: not_connected.load(Ordering::Relaxed),
-            lost: lost.load(Ordering::Relaxed),
-            late: late.load(Ordering::Relaxed),
-            refused: refused.load(Ordering::Relaxed),
-        }
+        self.shared.hub.failures()
     }
 
     /// The lane of the runtime that this is called in.
-    fn lane(&self) -> Arc<Lane> {
+    fn lane(&self, endpoint: &Endpoint) -> Arc<Lane> {
         let runtime = Handle::current();
         let id = runtime.id();
-        if let Some((lane, _)) = self.shared.lanes().iter().find(|(lane, _)| lane.runtime() == id) {
+        let leads =
+            |(lane, keeper): &&(Arc<Lane>, AbortHandle)| lane.leads(id, endpoint) && !keeper.is_finished();
+        if let Some((lane, _)) = self.shared.lanes().iter().find(leads) {
             return lane.clone();
         }
         let mut lanes = self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner);
         // A multi-threaded runtime may have come here twice.
-        if let Some((lane, _)) = lanes.iter().find(|(lane, _)| lane.runtime() == id) {
+        if let Some((lane, _)) = lanes.iter().find(leads) {
             return lane.clone();
         }
-        // Those of runtimes that have ended.
+        // Those of runtimes that have ended, and to servers that are no masters any more.
         lanes.retain(|(_, keeper)| !keeper.is_finished());
-        let (lane, keeper) = Lane::open(&self.shared.core, &runtime);
+        let (lane, keeper) = Lane::open(&self.shared.hub, &runtime, endpoint.clone());
         lanes.push((lane.clone(), keeper));
         lane
     }
 }
 
 struct Shared {
-    core: Arc<Core>,
+    hub: Arc<Hub>,
     lanes: RwLock<Lanes>,
 }
 
 type Lanes = Vec<(Arc<Lane>, AbortHandle)>;
 
 impl Shared {
-    fn lanes(&self) -> std::sync::RwLockReadGuard<'_, Lanes> {
+    fn lanes(&self) -> RwLockReadGuard<'_, Lanes> {
         self.lanes.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        self.hub.map.close();
         for (_, keeper) in self.lanes().iter() {
             keeper.abort();
         }
     }
 }
 
-/// What all lanes share.
-pub(super) struct Core {
-    pub(super) target: Target,
-    pub(super) breaker: breaker::Settings,
-    settings: Settings,
-    random: RandomState,
-    attempts: AtomicU64,
-    /// Whether a connection was lost and none was made since.
-    is_lost: AtomicBool,
-    /// Whether the last answer was a refusal.
-    is_refusing: AtomicBool,
-    reconnects: AtomicU64,
-    failures: Counters,
+/// A command on one key.
+enum Request<'a> {
+    Eval { script: &'static Script, args: &'a [Arg<'a>] },
+    Hash,
 }
 
-#[derive(Default)]
-struct Counters {
-    not_connected: AtomicU64,
-    lost: AtomicU64,
-    late: AtomicU64,
-    refused: AtomicU64,
-}
-
-impl Core {
-    /// How long a keeper waits for a connection. The Sentinels are asked one after the other.
-    pub(super) fn connect_deadline(&self) -> Duration {
-        let hops = u32::try_from(self.settings.urls.len()).unwrap_or(u32::MAX).saturating_add(1);
-        self.settings.connect_deadline.saturating_mul(hops)
-    }
-
-    pub(super) fn random(&self) -> u64 {
-        self.random.hash_one(self.attempts.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// A lane has lost Redis, or did not find it.
-    pub(super) fn lost(&self, reason: &str) {
-        if !self.is_lost.swap(true, Ordering::AcqRel) {
-            tracing::warn!(reason, "Redis is away");
-        }
-    }
-
-    /// A lane has a connection.
-    pub(super) fn connected(&self) {
-        if self.is_lost.swap(false, Ordering::AcqRel) {
-            self.reconnects.fetch_add(1, Ordering::AcqRel);
-            tracing::info!("Redis is back");
-        }
-    }
-
-    fn unavailable(&self) -> Unavailable {
-        Unavailable { retry_after: self.settings.retry_after }
-    }
-
-    fn refused(&self, failure: &Failure) {
-        if !self.is_refusing.swap(true, Ordering::Relaxed) {
-            tracing::warn!(reason = %failure, "Redis refuses a script");
-        }
-    }
-
-    fn count(&self, failure: &Failure) {
-        let counter = match failure {
-            Failure::NotConnected => &self.failures.not_connected,
-            Failure::Lost => &self.failures.lost,
-            Failure::Late => &self.failures.late,
-            Failure::Refused(_) | Failure::NotServing(_) | Failure::NoMaster | Failure::UnknownScript => {
-                &self.failures.refused
+impl Request<'_> {
+    async fn send(
+        &self,
+        key: &[u8],
+        connection: &mut MultiplexedConnection,
+        is_asking: bool,
+    ) -> Result<Value, Failure> {
+        match self {
+            Self::Hash => {
+                let mut command = Cmd::with_capacity(2, 7 + key.len());
+                command.arg("HGETALL").arg(key);
+                call(connection, command, is_asking).await
             }
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+            Self::Eval { script, args } => {
+                let by_hash = command("EVALSHA", script.hash(), key, args);
+                match call(connection, by_hash, is_asking).await {
+                    Err(Failure::UnknownScript) => {
+                        call(connection, command("EVAL", script.source(), key, args), is_asking).await
+                    }
+                    result => result,
+                }
+            }
+        }
     }
+}
+
+async fn call(
+    connection: &mut MultiplexedConnection,
+    command: Cmd,
+    is_asking: bool,
+) -> Result<Value, Failure> {
+    if !is_asking {
+        return failure::read(connection.send_packed_command(&command).await);
+    }
+    // It holds for the next command on the connection only, so that nothing may come between the two.
+    let mut both = Pipeline::with_capacity(2);
+    both.cmd("ASKING").add_command(command);
+    let answers = connection.send_packed_commands(&both, 0, 2).await;
+    failure::read(answers.map(|mut answers| answers.pop().unwrap_or_default()))
 }
 
 fn command(name: &str, script: &str, key: &[u8], args: &[Arg<'_>]) -> Cmd {

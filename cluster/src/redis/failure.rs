@@ -2,6 +2,7 @@
 
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
 
+use super::slots::Address;
 use super::value::Value;
 
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -22,6 +23,12 @@ pub(super) enum Failure {
     Refused(String),
     #[error("the server does not know the script")]
     UnknownScript,
+    /// Another master of the Redis Cluster has the key.
+    #[error("the key moved to {0:?}")]
+    Moved(Address),
+    /// It is on its way to another master, which is to be asked this once.
+    #[error("the key is moving to {0:?}")]
+    Ask(Address),
 }
 
 /// What Redis answered.
@@ -59,6 +66,18 @@ fn of(error: &RedisError) -> Failure {
     };
     match error.kind() {
         ErrorKind::Server(ServerErrorKind::NoScript) => Failure::UnknownScript,
+        ErrorKind::Server(kind @ (ServerErrorKind::Moved | ServerErrorKind::Ask)) => {
+            let address = error.redirect_node().and_then(|(address, _)| address.rsplit_once(':'));
+            let read = |(host, port): (&str, &str)| {
+                let host = host.trim_start_matches('[').trim_end_matches(']');
+                Some(Address { host: host.into(), port: port.parse().ok()? })
+            };
+            match address.and_then(read) {
+                Some(address) if kind == ServerErrorKind::Moved => Failure::Moved(address),
+                Some(address) => Failure::Ask(address),
+                None => Failure::NotServing(words()),
+            }
+        }
         ErrorKind::Server(ServerErrorKind::ReadOnly) => Failure::NoMaster,
         ErrorKind::Server(
             ServerErrorKind::BusyLoading

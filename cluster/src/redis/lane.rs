@@ -1,21 +1,23 @@
-//! The connection of one runtime, and what keeps it up.
+//! The connection of one runtime to one endpoint, and what keeps it up.
 //!
-//! A connection is driven by the runtime that made it. Each worker has a runtime of its own, so each has a lane of its own:
+//! A connection is driven by the runtime that made it. Each worker has a runtime of its own, so each has lanes of its own:
 //! no command wakes another thread, and those that a worker issues in one turn leave in one write.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use redis::aio::MultiplexedConnection;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::breaker::{Admission, Breaker};
-use super::client::Core;
-use super::target::{Connection, OnLost, about};
+use super::hub::Hub;
+use super::target::{Endpoint, OnLost, about};
 
 pub(super) struct Lane {
     runtime: Id,
+    endpoint: Endpoint,
     state: Mutex<State>,
     /// The state is another: whoever waits for a connection looks again.
     changed: Notify,
@@ -26,14 +28,14 @@ pub(super) struct Lane {
 struct State {
     breaker: Breaker,
     /// There is one exactly while the breaker is closed.
-    connection: Option<Connection>,
+    connection: Option<MultiplexedConnection>,
     /// Which connection of this lane it is, so that news of an older one is told apart.
     generation: u64,
 }
 
 /// A connection to send a command on.
 pub(super) struct Use {
-    pub(super) connection: Connection,
+    pub(super) connection: MultiplexedConnection,
     pub(super) generation: u64,
 }
 
@@ -41,25 +43,26 @@ pub(super) struct Use {
 pub(super) struct NoConnection;
 
 impl Lane {
-    /// The lane of the current runtime, with its keeper started.
-    pub(super) fn open(core: &Arc<Core>, runtime: &Handle) -> (Arc<Self>, AbortHandle) {
+    /// The lane of a runtime to an endpoint, with its keeper started.
+    pub(super) fn open(hub: &Arc<Hub>, runtime: &Handle, endpoint: Endpoint) -> (Arc<Self>, AbortHandle) {
+        let breaker = Breaker::new(hub.settings.breaker);
         let lane = Arc::new(Self {
             runtime: runtime.id(),
-            state: Mutex::new(State { breaker: Breaker::new(core.breaker), connection: None, generation: 0 }),
+            endpoint,
+            state: Mutex::new(State { breaker, connection: None, generation: 0 }),
             changed: Notify::new(),
             wanted: Notify::new(),
         });
-        let keeper = runtime.spawn(keep(core.clone(), lane.clone()));
+        let keeper = runtime.spawn(keep(hub.clone(), lane.clone()));
         (lane, keeper.abort_handle())
     }
 
-    pub(super) fn runtime(&self) -> Id {
-        self.runtime
+    pub(super) fn leads(&self, runtime: Id, endpoint: &Endpoint) -> bool {
+        self.runtime == runtime && self.endpoint == *endpoint
     }
 
-    /// Whether a command sent now would fail at once.
-    pub(super) fn is_down(&self) -> bool {
-        self.state().breaker.admit() == Admission::Refuse
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// The connection, which is waited for while it is likely to be there soon.
@@ -96,32 +99,39 @@ impl Lane {
         }
     }
 
-    /// Redis did not answer in time, or cannot serve now. True: the connection is given up.
-    pub(super) fn failed(&self, generation: u64, now: Instant) -> bool {
+    /// Redis did not answer in time.
+    pub(super) fn late(&self, hub: &Arc<Hub>, generation: u64, now: Instant) {
         let mut state = self.state();
-        if state.generation != generation || !state.breaker.failed(now) {
-            return false;
+        if state.generation == generation && state.breaker.failed(now) {
+            state.connection = None;
+            drop(state);
+            self.note_lost(hub, "no answer in time");
         }
-        state.connection = None;
-        drop(state);
-        self.look();
-        true
     }
 
-    /// The connection broke, or leads to a Redis that is no master. True: it is the one in use.
-    pub(super) fn lost(&self, generation: u64) -> bool {
+    /// The connection broke, or leads to a Redis that is no master.
+    pub(super) fn lost(&self, hub: &Arc<Hub>, generation: u64, reason: &str) {
         let mut state = self.state();
-        if state.generation != generation || state.connection.is_none() {
-            return false;
+        if state.generation == generation && state.connection.is_some() {
+            state.connection = None;
+            state.breaker.lost();
+            drop(state);
+            self.note_lost(hub, reason);
         }
-        state.connection = None;
-        state.breaker.lost();
-        drop(state);
-        self.look();
-        true
     }
 
-    fn connected(&self, connection: Connection) {
+    /// Its keys cannot be served. The hub learns it before the keeper, and so before the end of it.
+    pub(super) fn note_lost(&self, hub: &Arc<Hub>, reason: &str) {
+        hub.lost(&self.endpoint, reason);
+        if let Endpoint::Master(_) = self.endpoint {
+            // Another may be the master by now.
+            hub.map.look_again(hub);
+        }
+        self.changed.notify_waiters();
+        self.wanted.notify_one();
+    }
+
+    fn connected(&self, connection: MultiplexedConnection) {
         let mut state = self.state();
         state.connection = Some(connection);
         state.breaker.connected();
@@ -134,9 +144,10 @@ impl Lane {
         self.changed.notify_waiters();
     }
 
-    fn look(&self) {
-        self.changed.notify_waiters();
-        self.wanted.notify_one();
+    /// Whether it has no connection and leads to a server that is no master any more.
+    fn is_of_no_use(&self, hub: &Hub) -> bool {
+        let Endpoint::Master(address) = &self.endpoint else { return false };
+        self.state().connection.is_none() && !hub.map.slots().has(address)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -145,7 +156,7 @@ impl Lane {
 }
 
 /// Makes the lane's connection, and makes it again whenever it is lost.
-async fn keep(core: Arc<Core>, lane: Arc<Lane>) {
+async fn keep(hub: Arc<Hub>, lane: Arc<Lane>) {
     loop {
         let generation = {
             let mut state = lane.state();
@@ -153,32 +164,35 @@ async fn keep(core: Arc<Core>, lane: Arc<Lane>) {
             state.generation
         };
         let on_lost: OnLost = {
-            let (core, lane) = (Arc::downgrade(&core), Arc::downgrade(&lane));
+            let (hub, lane) = (Arc::downgrade(&hub), Arc::downgrade(&lane));
             Arc::new(move || {
-                if let (Some(core), Some(lane)) = (core.upgrade(), lane.upgrade())
-                    && lane.lost(generation)
-                {
-                    core.lost("the connection broke");
+                if let (Some(hub), Some(lane)) = (hub.upgrade(), lane.upgrade()) {
+                    lane.lost(&hub, generation, "the connection broke");
                 }
             })
         };
-        let deadline = core.connect_deadline();
-        match tokio::time::timeout(deadline, core.target.connect(on_lost)).await {
+        let deadline = hub.connect_deadline();
+        match tokio::time::timeout(deadline, hub.target.connect(&lane.endpoint, on_lost)).await {
             Ok(Ok(connection)) => {
                 lane.connected(connection);
-                core.connected();
+                hub.serves(&lane.endpoint);
             }
             failure => {
                 let reason = match failure {
                     Ok(Err(error)) => about(&error),
                     _ => "no answer in time".to_owned(),
                 };
-                core.lost(&reason);
-                lane.not_connected(Instant::now(), core.random());
+                lane.note_lost(&hub, &reason);
+                lane.not_connected(Instant::now(), hub.random());
             }
         }
         // Until another attempt is due.
         loop {
+            if lane.is_of_no_use(&hub) {
+                // Nobody is to wait for it.
+                lane.not_connected(Instant::now(), hub.random());
+                return;
+            }
             let due = {
                 let mut state = lane.state();
                 state.breaker.attempt(Instant::now());
