@@ -125,7 +125,7 @@ fn quoted(challenge: &str, name: &str) -> String {
 fn who_knows_the_secret_has_a_link() {
     let scene = Scene::new();
     let link = scene.link("z");
-    assert_eq!(scene.node.metric("cluster_links{side=\"accepted\"}"), 1);
+    wait_until("the link counts", || scene.node.metric("cluster_links{side=\"accepted\"}") == 1);
     link.ping();
     // It is no way for requests that are not for a flow here.
     link.ask(&link.message("alice")).expect_status(403);
