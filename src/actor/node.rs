@@ -75,7 +75,7 @@ pub enum StartError {
 ///                   +--- SIGINT, or SIGTERM where node.drain is 0s ------------------------------------------+
 /// ```
 pub fn run(config: Config) -> Result<(), StartError> {
-    descriptors::raise_limit(config.limits.max_connections);
+    descriptors::raise_limit(config.limits.max_connections + config.limits.link_handshakes);
     let workers = NonZeroUsize::new(config.node.worker_count().into()).unwrap_or(NonZeroUsize::MIN);
     let listeners = Listeners::open(&config, workers)?;
     let next_hops = NextHops::look_up(&config.proxy)?;

@@ -46,8 +46,10 @@ struct NodeLink {
     /// The proxy that sends requests over it.
     proxy: Recipient<LinkChanged>,
     up: Option<Up>,
-    /// How often in a row it could not be opened.
+    /// How often in a row it could not be opened, or did not last.
     failures: u32,
+    /// It was said in the log that it could not be opened.
+    is_away: bool,
 }
 
 struct Up {
@@ -63,7 +65,7 @@ pub fn start(
     worker: Rc<Worker>,
     proxy: Recipient<LinkChanged>,
 ) -> Recipient<MemberGone> {
-    NodeLink { member, cluster, worker, proxy, up: None, failures: 0 }.start().recipient()
+    NodeLink { member, cluster, worker, proxy, up: None, failures: 0, is_away: false }.start().recipient()
 }
 
 impl NodeLink {
@@ -82,7 +84,7 @@ impl NodeLink {
         let Member { run, at, .. } = &*self.member;
         let flow = link.flow;
         info!(node = %run.node, run = run.epoch, flow = %flow.id, peer = %flow.remote, "link up");
-        self.failures = 0;
+        self.is_away = false;
         self.up = Some(Up { flow, close, since: Instant::now() });
         let peer = Peer { run: run.clone(), link, sent_by: sent_by(&self.member), at: at.as_bytes().into() };
         // Not `try_send`, for the reason that `Worker::flow_failed` gives.
@@ -98,12 +100,12 @@ impl NodeLink {
             _ => {}
         }
         // Once for as long as it is away.
-        if self.failures == 0 {
+        if std::mem::replace(&mut self.is_away, true) {
+            debug!(%node, %at, reason = %failure, "the node is still out of reach");
+        } else {
             // Whether it has left is known sooner than with the next beat.
             self.cluster.look_again();
             warn!(%node, %at, reason = %failure, "no link to a node");
-        } else {
-            debug!(%node, %at, reason = %failure, "still no link to a node");
         }
         self.pause(ctx);
     }
@@ -140,6 +142,7 @@ impl Handler<FlowFailed> for NodeLink {
         }
         let lasted = self.down().is_some_and(|up| up.since.elapsed() >= STEADY);
         if lasted {
+            self.failures = 0;
             self.dial(ctx);
         } else {
             self.pause(ctx);

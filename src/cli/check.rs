@@ -3,6 +3,7 @@
 use std::io::stdout;
 use std::process::ExitCode;
 
+use flowhold::actor::cluster::join;
 use flowhold::config::{Config, Fault, Loaded};
 
 use super::{ConfigurationFiles, WRONG, say};
@@ -20,6 +21,10 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
             for Fault { file, key, reason } in warnings {
                 say(&mut stdout(), &format!("{file}: {key}: warning: {reason}"));
             }
+            if let Err(fault) = join::certificates(&config.cluster) {
+                say(&mut stdout(), &format!("cluster: {fault}"));
+                return ExitCode::from(WRONG);
+            }
             say(&mut stdout(), &summary(&config));
             ExitCode::SUCCESS
         }
@@ -34,7 +39,8 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
 fn summary(config: &Config) -> String {
     let udp = config.listen.udp.iter().map(|address| format!("udp {address}"));
     let tcp = config.listen.tcp.iter().map(|address| format!("tcp {address}"));
-    let listeners: Vec<String> = udp.chain(tcp).collect();
+    let cluster = config.cluster.listen.iter().map(|address| format!("cluster {address}"));
+    let listeners: Vec<String> = udp.chain(tcp).chain(cluster).collect();
     format!(
         "good: node {} for {}, on {}",
         config.node.id,

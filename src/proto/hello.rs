@@ -27,11 +27,10 @@ mod tests;
 
 use std::fmt::{self, Write as _};
 
-use bytes::Bytes;
 use flowhold_cluster::flow::NodeRun;
 
 use crate::sip::digest::{Algorithm, Ha1};
-use crate::sip::{Address, Message, Name, Params, Response, Transport};
+use crate::sip::{Address, Message, Name, Params, Transport};
 
 pub use acceptor::{Acceptor, Arrival};
 pub use dialer::{Dialer, Progress};
@@ -145,11 +144,6 @@ impl Peer {
             links: number("links")?.parse().ok()?,
         })
     }
-}
-
-/// The answer to a hello that is refused. What was wrong is for the log of this node, not for who sent it.
-pub fn forbid(request: &Message) -> Option<Bytes> {
-    request.is_request().then(|| Response::to(request, 403, "Forbidden").finish().to_bytes())
 }
 
 fn hex(octets: &[u8]) -> String {

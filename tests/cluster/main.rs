@@ -4,6 +4,7 @@
 //! - `drain`: a node of a cluster that is told to go
 //! - `forwarding`: UAs are reached from every node
 //! - `hello`: what comes to a cluster listener and is no node
+//! - `links`: certificates, congestion, and when a node is ready
 //! - `fault_proxy`: stands in front of a node's cluster listener, so that links can be cut and healed
 #![allow(clippy::unwrap_used)]
 
@@ -15,3 +16,4 @@ mod drain;
 mod fault_proxy;
 mod forwarding;
 mod hello;
+mod links;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use flowhold::actor::key_ring;
 use flowhold::config::{RedisMode, Store, WhenDown};
 
+use crate::command_line::{err, flowhold, out};
 use crate::{Files, faults_of, load_text, warnings_of};
 
 const REDIS: &str = "[location]\nstore = \"redis\"\n";
@@ -197,4 +198,25 @@ fn redis_is_one_server_several_or_behind_sentinels() {
     ] {
         assert_eq!(faults_of(&with(keys)), [fault], "{keys}");
     }
+}
+
+#[test]
+fn check_says_that_a_certificate_is_of_no_use() {
+    let files = Files::new();
+    let empty = files.write("empty.pem", "").display().to_string();
+    let tls = format!("certificate = \"{empty}\"\nprivate_key = \"{empty}\"\nca = \"{empty}\"\n");
+    let text = cluster(&format!("{PLAIN}{tls}"));
+    let file = files.write("a.toml", &text).display().to_string();
+    for arguments in [&["check", "--config", &file][..], &["node", "--config", &file][..]] {
+        let output = flowhold(arguments, &[("FLOWHOLD__CLUSTER__LISTEN", "127.0.0.1:0")]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = format!("{}{}", out(&output), err(&output));
+        assert!(said.contains(&format!("cluster: {empty}: there is no certificate in it\n")), "{said}");
+    }
+    let good = files.write("good.toml", &cluster(PLAIN)).display().to_string();
+    let output = flowhold(&["check", "--config", &good], &[("FLOWHOLD__NODE__ID", "a")]);
+    assert_eq!(
+        out(&output),
+        "good: node a for localhost, on udp 127.0.0.1:5060, tcp 127.0.0.1:5060, cluster 127.0.0.1:5070\n"
+    );
 }

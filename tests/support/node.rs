@@ -35,12 +35,22 @@ pub(crate) struct Node {
     process: Child,
     directory: TempDir,
     listeners: Vec<(String, SocketAddr)>,
+    /// The first line that it prints.
+    ready: mpsc::Receiver<String>,
 }
 
 impl Node {
     /// Starts a node with `extra` keys of TOML and waits until it is ready.
     #[track_caller]
     pub(crate) fn start(extra: &str) -> Self {
+        let mut node = Self::start_unready(extra);
+        node.becomes_ready();
+        node
+    }
+
+    /// Starts a node that something keeps from being ready.
+    #[track_caller]
+    pub(crate) fn start_unready(extra: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (base, own) = (directory.path().join("base.toml"), directory.path().join("test.toml"));
         fs::write(&base, BASE).unwrap();
@@ -54,7 +64,7 @@ impl Node {
             .stderr(File::create(directory.path().join("log")).unwrap())
             .spawn()
             .unwrap();
-        let (line_out, line_in) = mpsc::channel();
+        let (line_out, ready) = mpsc::channel();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         std::thread::spawn(move || {
             let mut line = String::new();
@@ -63,12 +73,16 @@ impl Node {
             // The node must never block on a full pipe.
             let _ = std::io::copy(&mut stdout, &mut std::io::sink());
         });
-        let mut node = Self { process, directory, listeners: Vec::new() };
-        let line = line_in.recv_timeout(DEADLINE).unwrap_or_default();
+        Self { process, directory, listeners: Vec::new(), ready }
+    }
+
+    /// Waits until it is ready.
+    #[track_caller]
+    pub(crate) fn becomes_ready(&mut self) {
+        let line = self.ready.recv_timeout(DEADLINE).unwrap_or_default();
         let tokens = line.trim_end().strip_prefix("flowhold ready ");
         let tokens = tokens.unwrap_or_else(|| panic!("the node printed `{line}` instead of its listeners"));
-        node.listeners = tokens.split(' ').filter_map(listener).collect();
-        node
+        self.listeners = tokens.split(' ').filter_map(listener).collect();
     }
 
     /// The address of the UDP listener.

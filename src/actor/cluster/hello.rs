@@ -6,7 +6,7 @@ use flowhold_cluster::flow::NodeRun;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::error::Elapsed;
 
-use crate::proto::hello::{Acceptor, Arrival, Dialer, Me, Peer, Progress, Refusal, forbid};
+use crate::proto::hello::{Acceptor, Arrival, Dialer, Me, Peer, Progress, Refusal};
 use crate::sip::{self, Frame, Framer, Message};
 
 /// A hello is a few hundred octets.
@@ -83,7 +83,7 @@ where
             }
             Arrival::Refused(refusal) => refusal,
         };
-        if let Some(answer) = forbid(&message) {
+        if let Some(answer) = acceptor.forbid(&message) {
             talk.say(&answer).await?;
             // What is still on its way must not reset the connection before the answer is read.
             let _ = talk.stream.shutdown().await;

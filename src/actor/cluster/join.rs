@@ -34,10 +34,7 @@ pub struct Listening<'a> {
 /// Makes a node a part of its cluster, as far as that goes without asking anybody.
 pub fn join(config: &Config, run: &NodeRun, listening: Listening<'_>) -> Result<Cluster, StartError> {
     let Config { cluster, node, limits, .. } = config;
-    let tls = match (&cluster.certificate, &cluster.private_key, &cluster.ca) {
-        (Some(certificate), Some(key), Some(ca)) => Some(tls::Links::read(certificate, key, ca)?),
-        _ => None,
-    };
+    let tls = certificates(cluster)?;
     let at = cluster.at(listening.cluster);
     let of = |over, listeners: &[SocketAddr]| {
         listeners.first().map(|local| (over, config.listen.sent_by(*local).into_boxed_str()))
@@ -68,6 +65,14 @@ pub fn join(config: &Config, run: &NodeRun, listening: Listening<'_>) -> Result<
         patience: cluster.lease,
         look_again: OnceLock::new(),
     })
+}
+
+/// What links are encrypted with, if they are.
+pub fn certificates(cluster: &config::Cluster) -> Result<Option<tls::Links>, tls::Fault> {
+    match (&cluster.certificate, &cluster.private_key, &cluster.ca) {
+        (Some(certificate), Some(key), Some(ca)) => tls::Links::read(certificate, key, ca).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// What the location service goes by, in its memory or in its mirror of Redis.

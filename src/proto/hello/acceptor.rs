@@ -10,6 +10,8 @@ use crate::sip::{Message, Method, Name, Response};
 #[derive(Debug)]
 pub struct Acceptor<'n> {
     me: &'n Me,
+    /// Of To in what is answered.
+    tag: String,
     state: State,
 }
 
@@ -31,14 +33,14 @@ pub enum Arrival {
     /// A node has proved that it knows the secret, or says who its certificate has to name. With this going back, the link
     /// is up.
     Proved(Peer, Bytes),
-    /// The connection is to be closed, after [`forbid`](super::forbid).
+    /// The connection is to be closed, after [`Acceptor::forbid`].
     Refused(Refusal),
 }
 
 impl<'n> Acceptor<'n> {
     /// For one connection, with new random octets.
     pub fn new(me: &'n Me, random: Random) -> Self {
-        Self { me, state: State::Fresh(random) }
+        Self { me, tag: hex(&random[..8]), state: State::Fresh(random) }
     }
 
     /// A message came over the connection.
@@ -65,7 +67,7 @@ impl<'n> Acceptor<'n> {
                     is_stale: false,
                 };
                 self.state = State::Challenged(nonce);
-                let answer = Response::to(message, 401, "Unauthorized");
+                let answer = Response::to(message, 401, "Unauthorized").to_tag(&self.tag);
                 let answer = answer.header(Name::WwwAuthenticate.as_str(), challenge.to_value());
                 Ok(Arrival::Challenged(answer.finish().to_bytes()))
             }
@@ -113,7 +115,13 @@ impl<'n> Acceptor<'n> {
         Ok(Info::of(&credentials, &ha1))
     }
 
-    fn accept<'m>(&self, request: &'m Message) -> Response<'m> {
-        Response::to(request, 200, "OK").header(NODE, self.me.presents())
+    fn accept<'m>(&'m self, request: &'m Message) -> Response<'m> {
+        Response::to(request, 200, "OK").to_tag(&self.tag).header(NODE, self.me.presents())
+    }
+
+    /// The answer to what is refused, if that was a request. What was wrong is for the log of this node, not for who sent it.
+    pub fn forbid(&self, refused: &Message) -> Option<Bytes> {
+        let answer = || Response::to(refused, 403, "Forbidden").to_tag(&self.tag).finish().to_bytes();
+        refused.is_request().then(answer)
     }
 }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::sip::Response;
+use bytes::Bytes;
 
 const SECRET: &[u8] = b"0123456789abcdef";
 const NAMES: Random = [1; 16];
@@ -221,7 +223,7 @@ fn what_is_no_hello_is_refused() {
 fn a_dialer_takes_the_answer_to_what_it_said() {
     let (a, b) = (a(), b());
     let (mut dialer, hello) = Dialer::new(&a, &b.run, &b.at, NAMES, CNONCE);
-    let forbidden = forbid(&message(&hello)).unwrap();
+    let forbidden = Acceptor::new(&b, NONCE).forbid(&message(&hello)).unwrap();
     let trying = Response::to(&message(&hello), 100, "Trying").finish().to_bytes();
     assert!(matches!(dialer.arrive(&message(&trying)), Ok(Progress::Wait)));
     assert!(matches!(dialer.arrive(&message(&hello)), Err(Refusal::NotAHello)), "a request");

@@ -1,0 +1,230 @@
+//! What becomes of links: certificates in place of the secret, congestion, and when a node with them is ready.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tempfile::TempDir;
+
+use crate::cluster::LEASE;
+use crate::support::{Client, Node, RedisServer, wait_until};
+
+/// A node's own keys of a cluster, and those that are asked for.
+fn config(id: &str, redis: &RedisServer, cluster: &str, rest: &str) -> String {
+    format!(
+        "[node]\nid = \"{id}\"\n\
+         [location]\nstore = \"redis\"\nredis_url = \"{}\"\n\
+         [cluster]\nlisten = \"127.0.0.1:0\"\n{cluster}\n{rest}",
+        redis.url()
+    )
+}
+
+/// A lease that makes a test short, and the secret.
+fn with_secret(secret: &str) -> String {
+    format!("lease = \"{LEASE}\"\nlink_ping = \"300ms\"\nlink_pong = \"600ms\"\nsecret = \"{secret}\"\n")
+}
+
+const SECRET: &str = "known to the nodes alone";
+
+/// A CA of the cluster's own, in files.
+struct Ca {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    directory: TempDir,
+}
+
+impl Ca {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let ca = Self { issuer, directory: tempfile::tempdir().unwrap() };
+        fs::write(ca.path("ca.pem"), ca.issuer.pem()).unwrap();
+        ca
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The keys of a node with a certificate of this name.
+    fn keys_of(&self, name: &str) -> String {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let (pem, private) = (self.path(&format!("{name}.pem")), self.path(&format!("{name}.key")));
+        fs::write(&pem, certificate.pem()).unwrap();
+        fs::write(&private, key.serialize_pem()).unwrap();
+        format!(
+            "lease = \"{LEASE}\"\nlink_ping = \"300ms\"\nlink_pong = \"600ms\"\n\
+             certificate = \"{}\"\nprivate_key = \"{}\"\nca = \"{}\"\n",
+            pem.display(),
+            private.display(),
+            self.path("ca.pem").display()
+        )
+    }
+}
+
+const TOKENS: &str = "[tokens]\nkeys = [\"7:0123456789abcdef\"]\n";
+
+#[test]
+fn with_certificates_links_are_tls_and_need_no_secret() {
+    let (redis, ca) = (RedisServer::start(), Ca::new());
+    let start = |id| Node::start(&config(id, &redis, &ca.keys_of(id), TOKENS));
+    let (a, b) = (start("a"), start("node-b.example"));
+    let ua = Client::tcp(&a);
+    ua.registers_outbound("alice", 1);
+    let caller = Client::udp(&b);
+    let arrived = caller.reaches("alice", &ua);
+    assert!(arrived.values("Via")[1].starts_with("SIP/2.0/TLS "), "{arrived}");
+    // Who shows none gets nowhere.
+    let stranger = Client::connect([127, 0, 0, 1].into(), a.listener("cluster"), |_| {});
+    stranger.send(b"OPTIONS sip:a SIP/2.0\r\n\r\n");
+    stranger.expect_closed_at_last();
+    wait_until("it is counted", || a.metric("refused_total{reason=\"link_refused\"}") == 1);
+}
+
+#[test]
+fn a_certificate_is_good_for_the_node_that_it_names() {
+    let (redis, ca) = (RedisServer::start(), Ca::new());
+    let a = Node::start(&config("a", &redis, &ca.keys_of("a"), TOKENS));
+    let thief = Node::start(&config("b", &redis, &ca.keys_of("c"), TOKENS));
+    wait_until("each refuses the other", || {
+        a.log().contains("its certificate does not name the node") && a.log().contains("no link to a node")
+    });
+    for node in [&a, &thief] {
+        for side in ["dialed", "accepted"] {
+            assert_eq!(node.metric(&format!("cluster_links{{side=\"{side}\"}}")), 0);
+        }
+    }
+}
+
+#[test]
+fn nodes_with_different_secrets_have_no_links() {
+    let redis = RedisServer::start();
+    let start = |id, secret| Node::start(&config(id, &redis, &with_secret(secret), ""));
+    let a = start("a", SECRET);
+    // It is ready all the same, when it has waited for as long as a lease.
+    let b = start("b", "known to another cluster");
+    assert!(b.log().contains("that this one has no link to or from"), "{}", b.log());
+    for node in [&a, &b] {
+        wait_until("it is counted", || node.metric("refused_total{reason=\"link_refused\"}") > 0);
+        assert_eq!(node.metric("cluster_links{side=\"dialed\"}"), 0);
+        let said = || node.log().lines().filter(|line| line.contains("no link to a node")).count();
+        wait_until("it is said for each worker", || said() >= 2);
+        wait_until("it is tried again", || node.log().contains("still out of reach"));
+        assert_eq!(said(), 2, "once: {}", node.log());
+    }
+}
+
+/// As long as a look takes.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// The status of a final response that has come.
+fn final_status(caller: &Client) -> Option<u16> {
+    caller.receive_within(MOMENT).map(|response| response.status()).filter(|status| *status >= 200)
+}
+
+#[test]
+fn a_link_that_is_full_makes_requests_503_and_is_not_closed() {
+    // Pings do not matter here.
+    let keys = format!("lease = \"60s\"\nlink_ping = \"20s\"\nlink_pong = \"40s\"\nsecret = \"{SECRET}\"\n");
+    // The UA's own flow has room for all that comes at once in the end.
+    let limits = "[limits]\nlink_mailbox = 32\nlink_write_queue = \"64KiB\"\n\
+                  write_queue = \"64MiB\"\nconnection_mailbox = 4096\n";
+    let redis = RedisServer::start();
+    let start = |id| Node::start(&config(id, &redis, &keys, limits));
+    let (a, b) = (start("a"), start("b"));
+    let ua = Client::tcp(&a);
+    ua.registers_outbound("alice", 1);
+    let caller = Client::tcp(&b);
+    // It takes nothing any more, and its kernel only so much.
+    a.signal("-STOP");
+    let large = || caller.message("alice").body(vec![b'x'; 60_000]);
+    let mut sent = 0;
+    let mut statuses = Vec::new();
+    while statuses.is_empty() {
+        assert!(sent < 1000, "there is always room");
+        caller.send(large().to_bytes());
+        sent += 1;
+        statuses.extend(final_status(&caller));
+    }
+    a.signal("-CONT");
+    // What had room arrives and is answered.
+    wait_until("each has its answer", || {
+        if let Some(arrived) = ua.receive_within(MOMENT) {
+            ua.send(arrived.expect_method("MESSAGE").answer(200, "OK"));
+        }
+        statuses.extend(final_status(&caller));
+        statuses.len() == sent
+    });
+    assert_eq!(statuses[0], 503);
+    let others: Vec<u16> = statuses.iter().copied().filter(|status| ![200, 503].contains(status)).collect();
+    assert_eq!(others, [0; 0]);
+    assert!(statuses.iter().filter(|status| **status == 200).count() > 32, "{statuses:?}");
+    caller.reaches("alice", &ua);
+    for node in [&a, &b] {
+        let closed = node.metrics();
+        let closed = closed.lines().filter(|line| line.starts_with("flowhold_cluster_links_closed_total{"));
+        for line in closed {
+            assert!(line.ends_with(" 0"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_node_waits_for_redis_before_it_is_ready() {
+    let mut redis = RedisServer::start();
+    let text = config("a", &redis, &with_secret(SECRET), "");
+    redis.kill();
+    let mut node = Node::start_unready(&text);
+    wait_until("it says what it waits for", || node.log().contains("Redis has given this node no lease yet"));
+    assert!(!node.log().contains("flowhold ready"), "{}", node.log());
+    redis.start_again();
+    node.becomes_ready();
+    assert_eq!(node.get("/healthz").0, 200);
+    let ua = Client::tcp(&node);
+    ua.registers_outbound("alice", 1);
+    Client::udp(&node).reaches("alice", &ua);
+}
+
+#[test]
+fn a_node_that_waits_for_redis_can_be_ended() {
+    let mut redis = RedisServer::start();
+    let text = config("a", &redis, &with_secret(SECRET), "");
+    redis.kill();
+    let mut node = Node::start_unready(&text);
+    wait_until("it waits", || node.log().contains("Redis cannot be reached"));
+    node.signal("-INT");
+    assert_eq!(node.ended(), Some(0));
+}
+
+#[test]
+fn two_nodes_of_one_name_are_not_both_members() {
+    let redis = RedisServer::start();
+    let text = config("a", &redis, &with_secret(SECRET), "");
+    let mut first = Node::start(&text);
+    let mut second = Node::start_unready(&text);
+    wait_until("it says so", || second.log().contains("another node has this one's node.id"));
+    assert_eq!(first.metric("cluster_nodes"), 1);
+    first.signal("-INT");
+    first.ended();
+    second.becomes_ready();
+    assert_eq!(second.metric("cluster_nodes"), 1);
+}
+
+#[test]
+fn a_node_that_ends_is_gone_for_others_at_once() {
+    let redis = RedisServer::start();
+    // So long that nobody waits for it.
+    let keys = format!("lease = \"60s\"\nsecret = \"{SECRET}\"\n");
+    let start = |id| Node::start(&config(id, &redis, &keys, ""));
+    let (a, mut b) = (start("a"), start("b"));
+    assert_eq!(a.metric("cluster_nodes"), 2);
+    b.signal("-INT");
+    b.ended();
+    wait_until("it is gone", || a.metric("cluster_nodes") == 1);
+    let started_again = start("b");
+    wait_until("it is back", || a.metric("cluster_nodes") == 2);
+    drop(started_again);
+}
