@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -60,8 +61,16 @@ pub enum StartError {
     #[error("cluster: {0}")]
     Tls(#[from] tls::Fault),
     /// What the configuration says of Redis is of no use.
-    #[error("location.redis_url: {0}")]
+    #[error("location: {0}")]
     Redis(#[from] SettingsError),
+    /// A certificate or key for Redis cannot be read.
+    #[error("location: {}: {error}", .path.display())]
+    RedisFile {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
     /// The system refused something else that a node needs.
     #[error("{0}")]
     System(#[from] io::Error),

@@ -39,7 +39,8 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
                 StartError::Listen { .. }
                 | StartError::NextHop(_)
                 | StartError::Tls(_)
-                | StartError::Redis(_) => ExitCode::from(WRONG),
+                | StartError::Redis(_)
+                | StartError::RedisFile { .. } => ExitCode::from(WRONG),
                 StartError::System(_) => ExitCode::FAILURE,
             }
         }

@@ -1,6 +1,7 @@
 //! The rules between keys: what cannot work is a fault, what works and is probably not meant is a warning.
 
 mod cluster;
+mod location;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     check_registrar(config, &mut found);
     check_proxy(config, &mut found);
     check_tokens(config, &mut found);
+    location::check(config, &mut found);
     cluster::check(config, &mut found);
     check_limits(config, &mut found);
     check_log(config, &mut found);

@@ -210,6 +210,20 @@ pub struct Location {
     pub redis_mode: RedisMode,
     /// What the sentinels call the master.
     pub redis_master: String,
+    /// The sentinels' own user; empty: none.
+    pub redis_sentinel_user: String,
+    /// The sentinels' own password.
+    #[serde(deserialize_with = "units::secret_or_none")]
+    pub redis_sentinel_password: Option<Secret>,
+    /// The certificate, in PEM, of the CA that Redis's own must be from; none: those that are widely trusted.
+    #[serde(deserialize_with = "units::path_or_none")]
+    pub redis_ca: Option<PathBuf>,
+    /// What this node shows to Redis, in PEM; none: nothing.
+    #[serde(deserialize_with = "units::path_or_none")]
+    pub redis_certificate: Option<PathBuf>,
+    /// The private key of that certificate, in PEM.
+    #[serde(deserialize_with = "units::path_or_none")]
+    pub redis_private_key: Option<PathBuf>,
     /// How long one command may take.
     #[serde(deserialize_with = "units::duration")]
     pub redis_deadline: Duration,

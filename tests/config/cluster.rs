@@ -175,6 +175,8 @@ fn redis_is_one_server_several_or_behind_sentinels() {
         "redis_url = \"rediss://u:p@r.example.com:6380/1\"\n",
         "redis_url = \"redis://a:1, redis://b:2\"\nredis_mode = \"cluster\"\n",
         "redis_url = \"redis://a:1,redis://b:2\"\nredis_mode = \"sentinel\"\nredis_master = \"m\"\n",
+        "redis_mode = \"sentinel\"\nredis_master = \"m\"\nredis_sentinel_user = \"u\"\nredis_sentinel_password = \"p\"\n",
+        "redis_url = \"rediss://a\"\nredis_ca = \"ca.pem\"\nredis_certificate = \"a.pem\"\nredis_private_key = \"a.key\"\n",
     ] {
         assert!(load_text(&with(good), &[]).is_ok(), "{good}");
     }
@@ -190,6 +192,24 @@ fn redis_is_one_server_several_or_behind_sentinels() {
         ),
         ("redis_mode = \"sentinel\"\n", format!("location.redis_mode: {master}")),
         ("redis_master = \"m\"\n", format!("location.redis_master: {master}")),
+        (
+            "redis_sentinel_password = \"secret\"\n",
+            "location.redis_sentinel_password: the sentinels' own login belongs to redis_mode = \"sentinel\", and to no other"
+                .to_owned(),
+        ),
+        (
+            "redis_url = \"redis://a:1,rediss://b:2\"\nredis_mode = \"cluster\"\n",
+            "location.redis_url: is with TLS here and without it there: it is one or the other".to_owned(),
+        ),
+        (
+            "redis_ca = \"ca.pem\"\n",
+            "location.redis_ca: certificates are for \"rediss://\": without it nothing is encrypted and nobody is known"
+                .to_owned(),
+        ),
+        (
+            "redis_url = \"rediss://a\"\nredis_certificate = \"a.pem\"\n",
+            "location.redis_certificate: a certificate and its private key are of use together only".to_owned(),
+        ),
         ("redis_deadline = \"0s\"\n", "location.redis_deadline: 0s: every command would be too late".to_owned()),
         (
             "prefix = \"a b\"\n",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use flowhold_cluster::redis::{Arg, BreakerSettings, Redis, Script, Settings, SettingsError, Value};
 
 use crate::support::{RedisServer, wait_until};
-use crate::{Worker, octets, settings};
+use crate::{DEADLINE, Worker, impatient, octets, settings};
 
 #[test]
 fn a_script_gets_its_key_and_arguments_and_returns_a_value() {
@@ -63,7 +63,7 @@ fn a_redis_that_is_killed_is_unavailable_at_once_and_found_again_when_it_is_back
     wait_until("the loss is noticed", || !redis.is_available());
     let asked = Instant::now();
     let retry_after = worker.note(&redis, "k").unwrap_err().retry_after;
-    assert!(asked.elapsed() < Duration::from_millis(100), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
     assert_eq!((retry_after, redis.reconnects()), (Settings::default().retry_after, 0));
 
     server.start_again();
@@ -87,26 +87,30 @@ fn a_redis_that_was_never_there_is_found_when_it_comes() {
 #[test]
 fn a_frozen_redis_costs_a_deadline_a_few_times_and_then_nothing() {
     let server = RedisServer::start();
-    let (worker, redis) = (Worker::start(), Redis::new(settings(server.url())).unwrap());
-    assert!(worker.note(&redis, "k").is_ok());
+    let (worker, redis) = (Worker::start(), Redis::new(impatient(server.url())).unwrap());
+    wait_until("there is a connection", || worker.note(&redis, "k").is_ok());
+    let late = redis.failures().late;
 
     server.freeze();
     for _ in 0..BreakerSettings::default().failures {
         let asked = Instant::now();
         assert!(worker.note(&redis, "k").is_err());
-        assert!(asked.elapsed() >= Duration::from_millis(200) && asked.elapsed() < Duration::from_secs(2));
+        assert!(asked.elapsed() >= DEADLINE && asked.elapsed() < 10 * DEADLINE, "{:?}", asked.elapsed());
     }
-    assert_eq!(redis.failures().late, u64::from(BreakerSettings::default().failures));
+    assert_eq!(redis.failures().late - late, u64::from(BreakerSettings::default().failures));
     assert!(!redis.is_available());
+    let (asked, not_connected) = (Instant::now(), redis.failures().not_connected);
     for _ in 0..100 {
         assert!(worker.note(&redis, "k").is_err());
     }
-    assert_eq!(redis.failures().not_connected, 100);
+    assert_eq!(redis.failures().not_connected - not_connected, 100);
+    assert!(asked.elapsed() < 10 * DEADLINE, "{:?} for 100", asked.elapsed());
 
+    let reconnects = redis.reconnects();
     server.thaw();
     wait_until("Redis is back", || redis.is_available());
-    assert!(worker.note(&redis, "k").is_ok());
-    assert_eq!(redis.reconnects(), 1);
+    wait_until("it answers", || worker.note(&redis, "k").is_ok());
+    assert_eq!(redis.reconnects(), reconnects + 1);
 }
 
 #[test]
@@ -220,7 +224,14 @@ fn settings_that_cannot_work_are_refused() {
         Some(SettingsError::UrlCount(2))
     );
     assert_eq!(refused(|settings| "a{b".clone_into(&mut settings.prefix)), Some(SettingsError::Prefix));
-    for url in ["", "127.0.0.1:6379", "http://127.0.0.1", "redis://user:secret@:99999"] {
+    let wrong = [
+        "",
+        "127.0.0.1:6379",
+        "http://127.0.0.1",
+        "redis://user:secret@:99999",
+        "rediss://user:secret@h/#insecure",
+    ];
+    for url in wrong {
         let error = Redis::new(Settings { urls: vec![url.to_owned()], ..Settings::default() }).err().unwrap();
         assert!(matches!(error, SettingsError::Url { number: 1, .. }), "{url}: {error}");
         assert!(!error.to_string().contains("secret"), "{error}");

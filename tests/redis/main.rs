@@ -37,10 +37,17 @@ impl Worker {
     }
 }
 
-/// What the tests use: short, since they wait for it.
+/// Patient, since tests share the machine.
 fn settings(url: String) -> Settings {
-    Settings { urls: vec![url], deadline: Duration::from_millis(200), ..Settings::default() }
+    Settings { urls: vec![url], deadline: Duration::from_secs(5), ..Settings::default() }
 }
+
+/// For tests that wait until the deadline is over, again and again.
+fn impatient(url: String) -> Settings {
+    Settings { deadline: DEADLINE, ..settings(url) }
+}
+
+const DEADLINE: Duration = Duration::from_millis(300);
 
 fn octets(text: &str) -> Value {
     Value::Octets(text.as_bytes().to_vec())

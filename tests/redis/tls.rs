@@ -9,7 +9,7 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-use crate::support::RedisServer;
+use crate::support::{Node, RedisServer, wait_until};
 use crate::{Worker, settings};
 
 /// A certificate authority.
@@ -68,7 +68,7 @@ fn both_sides_prove_who_they_are() {
     let ours = || Some(authority.certify("node"));
     let good = with(url("node:secret", "127.0.0.1"), &authority, ours());
     // A handshake takes its time on a busy machine.
-    crate::support::wait_until("there is a connection", || worker.note(&good, "k").is_ok());
+    wait_until("there is a connection", || worker.note(&good, "k").is_ok());
 
     let other = Authority::new();
     for (what, redis) in [
@@ -85,4 +85,25 @@ fn both_sides_prove_who_they_are() {
         assert!(worker.note(&redis, "k").is_err(), "{what}");
     }
     assert!(worker.note(&good, "k").is_ok());
+}
+
+#[test]
+fn a_node_takes_its_certificates_from_files() {
+    let (authority, files) = (Authority::new(), tempfile::tempdir().unwrap());
+    let server = start(&authority, &files);
+    let own = authority.certify("a");
+    let path = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("a.pem"), &own.chain).unwrap();
+    fs::write(path("a.key"), &own.private_key).unwrap();
+    // It is ready only when it has its lease.
+    let node = Node::start(&format!(
+        "[location]\nstore = \"redis\"\nredis_url = \"rediss://node:secret@127.0.0.1:{}\"\n\
+         redis_ca = \"{}\"\nredis_certificate = \"{}\"\nredis_private_key = \"{}\"\n\
+         [cluster]\nlisten = \"127.0.0.1:0\"\nsecret = \"0123456789abcdef\"\n",
+        server.port(),
+        path("ca.pem"),
+        path("a.pem"),
+        path("a.key"),
+    ));
+    assert!(!node.log().contains("secret"));
 }

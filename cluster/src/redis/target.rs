@@ -102,6 +102,9 @@ impl Target {
             if matches!(server.addr(), ConnectionAddr::Unix(_)) && !matches!(target.kind, Kind::Single) {
                 return Err(refused("only a single Redis can be at a socket's path".to_owned()));
             }
+            if matches!(server.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+                return Err(refused("TLS with anybody is no better than none".to_owned()));
+            }
             // A loss is told of by a push message, which RESP3 has.
             let redis = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
             target.servers.push(server.set_redis_settings(redis));

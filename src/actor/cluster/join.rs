@@ -1,6 +1,8 @@
 //! From the configuration, and the listeners that were opened for it, to a node's part in the cluster.
 
+use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use flowhold_cluster::clustered::{self, Clustered};
 use flowhold_cluster::directory::{self, Directory};
 use flowhold_cluster::flow::{NodeRun, Transport as Over};
 use flowhold_cluster::memory;
-use flowhold_cluster::redis::{Mode, Redis, Settings};
+use flowhold_cluster::redis::{ClientCertificate, Mode, Redis, Settings};
 use tokio::sync::Semaphore;
 
 use super::Cluster;
@@ -45,7 +47,7 @@ pub fn join(config: &Config, run: &NodeRun, listening: Listening<'_>) -> Result<
         sip: of(Over::Udp, listening.udp).into_iter().chain(of(Over::Tcp, listening.tcp)).collect(),
         lease: cluster.lease,
     };
-    let redis = Redis::new(redis(&config.location))?;
+    let redis = Redis::new(redis(&config.location)?)?;
     let directory = Arc::new(Directory::new(redis.clone(), settings));
     let secret = cluster.secret.as_ref().map(|secret| secret.as_bytes().into());
     Ok(Cluster {
@@ -88,21 +90,33 @@ fn location(config: &Config) -> clustered::Settings {
     clustered::Settings { memory: memory(config), when_down }
 }
 
-fn redis(location: &config::Location) -> Settings {
+fn redis(location: &config::Location) -> Result<Settings, StartError> {
     let deadline = location.redis_deadline;
-    Settings {
+    let read =
+        |path: &Path| fs::read(path).map_err(|error| StartError::RedisFile { path: path.to_owned(), error });
+    let certificate = match (&location.redis_certificate, &location.redis_private_key) {
+        (Some(certificate), Some(key)) => {
+            Some(ClientCertificate { chain: read(certificate)?, private_key: read(key)? })
+        }
+        _ => None,
+    };
+    Ok(Settings {
         mode: match location.redis_mode {
             RedisMode::Single => Mode::Single,
             RedisMode::Cluster => Mode::Cluster,
-            RedisMode::Sentinel => {
-                Mode::Sentinel { master: location.redis_master.clone(), user: None, password: None }
-            }
+            RedisMode::Sentinel => Mode::Sentinel {
+                master: location.redis_master.clone(),
+                user: Some(location.redis_sentinel_user.clone()).filter(|user| !user.is_empty()),
+                password: location.redis_sentinel_password.as_ref().map(|secret| secret.as_str().to_owned()),
+            },
         },
         urls: location.redis_url.as_str().split(',').map(|url| url.trim().to_owned()).collect(),
         prefix: location.prefix.clone(),
         deadline,
         connect_deadline: deadline.max(Duration::from_secs(1)),
         retry_after: RETRY_AFTER,
+        ca: location.redis_ca.as_deref().map(read).transpose()?,
+        certificate,
         ..Settings::default()
-    }
+    })
 }

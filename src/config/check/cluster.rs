@@ -1,17 +1,16 @@
-//! The rules of `[cluster]` and of the Redis behind it.
+//! The rules of `[cluster]`.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Findings, MIN_SECRET};
-use crate::config::model::{Config, RedisMode, Store};
+use crate::config::model::Config;
 use crate::config::units;
 
 /// The shortest lease: a node says five times in it that it lives, and the network has its hiccups.
 const MIN_LEASE: Duration = Duration::from_millis(500);
 
 pub(super) fn check(config: &Config, found: &mut Findings) {
-    check_store(config, found);
     // Also of a node that stands alone: the key of its flow tokens is made from it.
     if config.cluster.secret.as_ref().is_some_and(|secret| secret.as_bytes().len() < MIN_SECRET) {
         found.fault(
@@ -23,56 +22,6 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
         check_listener(config, found);
         check_proof(config, found);
         check_times(config, found);
-    }
-}
-
-fn check_store(config: &Config, found: &mut Findings) {
-    let location = &config.location;
-    match (location.store, config.cluster.listen) {
-        (Store::Memory, Some(_)) => found.fault(
-            &["cluster.listen", "location.store"],
-            "a node of a cluster needs location.store = \"redis\": what it keeps to itself no other node finds",
-        ),
-        (Store::Redis, None) => found.fault(
-            &["location.store", "cluster.listen"],
-            "with Redis cluster.listen is needed: it is how other nodes reach the flows of this one",
-        ),
-        _ => {}
-    }
-    if location.store != Store::Redis {
-        return;
-    }
-    let urls = location.redis_url.as_str().split(',').map(str::trim);
-    // Not which one, and not what stands there: it may be the password.
-    if !urls.clone().all(|url| {
-        ["redis://", "rediss://", "unix://", "redis+unix://"].iter().any(|scheme| url.starts_with(scheme))
-    }) {
-        found.fault(
-            &["location.redis_url"],
-            "is not \"redis://HOST:PORT\" or \"rediss://HOST:PORT\", or several of them with commas between",
-        );
-    }
-    if location.redis_mode == RedisMode::Single && urls.count() > 1 {
-        found.fault(
-            &["location.redis_url", "location.redis_mode"],
-            "several URLs are for redis_mode = \"cluster\" or \"sentinel\": one server has one",
-        );
-    }
-    if (location.redis_mode == RedisMode::Sentinel) == location.redis_master.is_empty() {
-        found.fault(
-            &["location.redis_master", "location.redis_mode"],
-            "the name of the master belongs to redis_mode = \"sentinel\", and to no other",
-        );
-    }
-    if location.redis_deadline.is_zero() {
-        found.fault(&["location.redis_deadline"], "0s: every command would be too late");
-    }
-    let inside = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
-    if location.prefix.is_empty() || !location.prefix.bytes().all(inside) {
-        found.fault(
-            &["location.prefix"],
-            format!("`{}` is not a name of letters, digits, \"-\", \"_\", \".\" and \":\"", location.prefix),
-        );
     }
 }
 
