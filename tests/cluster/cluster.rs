@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "there is more to do to a cluster than each test does")]
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
 
 use crate::fault_proxy::{Fault, FaultProxy};
 use crate::support::{Node, RedisServer, wait_until};
@@ -25,7 +27,7 @@ struct Place {
 }
 
 impl Cluster {
-    /// As many nodes, named a, b, c and so on, with `extra` keys of TOML, which must not be of the tables that this writes.
+    /// As many nodes, named a, b, c and so on, with `extra` TOML: keys of `[location]`, then tables that this does not write.
     #[track_caller]
     pub(crate) fn start(nodes: usize, extra: &str) -> Self {
         let redis = RedisServer::start();
@@ -36,11 +38,11 @@ impl Cluster {
             let config = format!(
                 "[node]\nid = \"{id}\"\ndrain = \"2s\"\n\
                  [listen]\nudp = [\"{sip}\"]\ntcp = [\"{sip}\"]\n\
-                 [location]\nstore = \"redis\"\nredis_url = \"{}\"\n\
                  [cluster]\nlisten = \"{listen}\"\nadvertise = \"{}\"\nsecret = \"known to the nodes alone\"\n\
-                 lease = \"{LEASE}\"\nlink_ping = \"300ms\"\nlink_pong = \"600ms\"\n{extra}",
-                cluster.redis.url(),
+                 lease = \"{LEASE}\"\nlink_ping = \"300ms\"\nlink_pong = \"600ms\"\n\
+                 [location]\nstore = \"redis\"\nredis_url = \"{}\"\n{extra}",
                 links.address(),
+                cluster.redis.url(),
             );
             cluster.places.push(Place { config, node: None, links, frozen: false });
         }
@@ -86,6 +88,24 @@ impl Cluster {
         self.places[place].node.take().expect("it was not killed before").ended()
     }
 
+    /// Asks a node to end, and gives it up: it ends when it is done.
+    pub(crate) fn take_out(&mut self, place: usize) -> Node {
+        let node = self.places[place].node.take().expect("it was not killed before");
+        node.signal("-TERM");
+        node
+    }
+
+    /// Starts the node of this place while the test goes on.
+    pub(crate) fn start_beside(&self, place: usize) -> JoinHandle<Node> {
+        let config = self.places[place].config.clone();
+        std::thread::spawn(move || Node::start(&config))
+    }
+
+    /// The node of this place that was started beside.
+    pub(crate) fn put_in(&mut self, place: usize, node: Node) {
+        self.places[place].node = Some(node);
+    }
+
     /// Starts the node of this place, with the same addresses as before.
     #[track_caller]
     pub(crate) fn restart(&mut self, place: usize) {
@@ -115,6 +135,16 @@ impl Cluster {
         self.places[place].links.heal();
     }
 
+    /// Waits until each node has heard which of its bindings were replaced through another. It does with its next beat; if
+    /// Redis loses everything before that, nobody is left who could tell it.
+    #[track_caller]
+    pub(crate) fn expect_moves_to_be_heard(&self) {
+        let keys = ["a", "b", "c"].map(|node| format!("flowhold:moved:{node}"));
+        wait_until("the nodes hear what has moved", || {
+            keys.iter().all(|key| self.redis.command(&["SCARD", key]) == "0")
+        });
+    }
+
     /// Waits until every node that runs knows of every other that runs, and of no more.
     #[track_caller]
     pub(crate) fn expect_whole(&self) {
@@ -127,11 +157,15 @@ impl Cluster {
     }
 }
 
-/// A port of this host that is free over UDP and TCP.
+/// An address of this host whose port is free over UDP and TCP, and none that the system gives to whoever connects: a node
+/// that is started again must find it free.
 fn free_port() -> SocketAddr {
-    let free = std::iter::repeat_with(|| {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        UdpSocket::bind(address).map(|_| address)
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let ports = std::iter::repeat_with(|| {
+        let place = std::process::id().wrapping_mul(61).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        10_000 + u16::try_from(place % 20_000).unwrap()
     });
-    free.flatten().next().unwrap()
+    let is_free =
+        |address: &SocketAddr| TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok();
+    ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port))).find(is_free).unwrap()
 }
