@@ -9,11 +9,11 @@
 //! | --- | --- | --- |
 //! | [`sip`] | SIP and STUN on the wire: octets in, values out | nothing of ours |
 //! | [`proto`] | the protocol's rules as state machines, without I/O, clock or randomness | `sip`, value types of `flowhold-cluster` |
-//! | [`net`] | sockets: listeners, admission, the bounded writer, ICMP errors, the admin endpoint | `sip`, `metrics` |
+//! | [`net`] | sockets: listeners, TLS, admission, the bounded writer, ICMP errors, the admin endpoint | `sip`, `metrics` |
 //! | [`actor`] | thin shells that receive, ask `proto`, and carry out what it returns | all of these |
 //! | [`ua`] | a user agent on real sockets, for `flowhold ua` | `proto`, `sip` |
 //! | [`config`], [`metrics`] | the typed configuration, the counters | `sip` |
-//! | `flowhold-cluster` | which flow leads to which AOR: bindings, the location service and flow tokens | nothing of ours |
+//! | `flowhold-cluster` | which flow leads to which AOR: bindings, the location service, the nodes of a cluster, flow tokens | nothing of ours |
 //!
 //! # How a REGISTER travels
 //!
@@ -34,6 +34,14 @@
 //! Where another node of the cluster has the flow, the request goes over the link to that node, along a Route with the
 //! flow's token. There [`proto::relay`] takes the Route off and hands it to the flow, without keeping anything: the
 //! transaction, its timers and the choice of the next flow stay with the node that the request arrived at.
+//!
+//! # A cluster
+//!
+//! A node takes a lease in Redis and renews it ([`actor::directory`], on a thread of its own), which tells it who else
+//! holds one. Each worker opens a link to each other node ([`actor::links`], [`actor::node_link`]): a connection that
+//! begins with a hello by which both ends prove that they are of the cluster ([`proto::hello`], or certificates,
+//! [`net::tls`]), and is then an [`actor::connection`] like any other, but that it pings, and slows its peer down instead
+//! of being closed when it has too much to write. [`actor::membership`] says when the node is ready.
 //!
 //! # Workers
 //!

@@ -29,13 +29,14 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use bytes::Bytes;
-use flowhold_cluster::flow::{Flow, FlowId};
+use flowhold_cluster::flow::Flow;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info};
 
 use self::timer::Timer;
 use super::message::Close;
 use super::worker::Worker;
+use crate::config;
 use crate::metrics::{FlowClosed, LinkSide};
 use crate::net::admission::Permit;
 use crate::net::writer::Writer;
@@ -66,10 +67,42 @@ pub struct Connection<S> {
     /// Set once the flow has failed: when to stop waiting for the peer's own close.
     closing: Option<Instant>,
     timer: Timer,
-    /// Where another node is at the other end.
-    link: Option<Box<Link>>,
-    /// Held as long as the connection is there. A link needs none.
-    permit: Option<Permit>,
+    role: Role,
+}
+
+/// Who is at the other end. A UA's connection takes no more memory for there being links.
+enum Role {
+    /// A UA, or a next hop: held as long as the connection is there.
+    Ua(#[expect(dead_code, reason = "dropping it makes room for another")] Permit),
+    /// Another node.
+    Link(Box<Link>),
+}
+
+impl Role {
+    fn link(&self) -> Option<&Link> {
+        match self {
+            Self::Ua(_) => None,
+            Self::Link(link) => Some(link),
+        }
+    }
+
+    fn link_mut(&mut self) -> Option<&mut Link> {
+        match self {
+            Self::Ua(_) => None,
+            Self::Link(link) => Some(link),
+        }
+    }
+
+    /// A link that another node has opened is pinged from the start; a UA is watched when it is given a Flow-Timer.
+    fn watched(&self, cluster: &config::Cluster) -> keepalive::Server {
+        let mut server = keepalive::Server::default();
+        if self.link().is_some_and(|link| link.side() == LinkSide::Accepted) {
+            // The node that dialed finds a link that is stuck first, and dials again.
+            let silence = PingWait::Fixed(2 * (cluster.link_ping + cluster.link_pong));
+            server.assign(Instant::now(), Assign { flow_timer: Some(cluster.link_ping) }, silence);
+        }
+        server
+    }
 }
 
 impl<S> Connection<S>
@@ -85,14 +118,7 @@ where
         worker: Rc<Worker>,
     ) -> Flow {
         worker.node.metrics.connections.inc(transport);
-        let limits = &worker.node.config.limits;
-        let (mailbox, queue) = (limits.connection_mailbox, limits.write_queue);
-        let enter = |worker: &Worker, address| worker.node.flows.open_connection(worker.index, address);
-        Self::launch(stream, (transport, remote), mailbox, worker, enter, |connection| {
-            connection.writer = Writer::new(queue);
-            connection.permit = Some(permit);
-        })
-        .0
+        Self::launch(stream, (transport, remote), Role::Ua(permit), worker).0
     }
 
     /// Starts the actor of a link on this thread's worker; names its flow, and whom to tell that it is to be closed.
@@ -103,53 +129,47 @@ where
         link: Link,
         worker: Rc<Worker>,
     ) -> (Flow, Recipient<Close>) {
-        let cluster = &worker.node.config.cluster;
-        // The node that dialed finds a link that is stuck first, and dials again.
-        let silence = PingWait::Fixed(2 * (cluster.link_ping + cluster.link_pong));
-        let pinged = Assign { flow_timer: Some(cluster.link_ping) };
-        let mailbox = worker.node.config.limits.link_mailbox;
         worker.node.metrics.cluster_links.inc(link.side());
-        // Requests in dialogs come over links until the node ends, so a drain leaves them open.
-        let enter =
-            |worker: &Worker, address: Addr<Self>| worker.node.flows.open(worker.index, address.recipient());
-        let (flow, address) =
-            Self::launch(stream, (transport, remote), mailbox, worker, enter, |connection| {
-                if link.side() == LinkSide::Accepted {
-                    connection.keepalive.assign(Instant::now(), pinged, silence);
-                }
-                connection.link = Some(Box::new(link));
-            });
+        let role = Role::Link(Box::new(link));
+        let (flow, address) = Self::launch(stream, (transport, remote), role, worker);
         (flow, address.recipient())
     }
 
     fn launch(
         stream: S,
         (transport, remote): (Transport, SocketAddr),
-        mailbox: usize,
+        role: Role,
         worker: Rc<Worker>,
-        enter: impl FnOnce(&Worker, Addr<Self>) -> FlowId,
-        finish: impl FnOnce(&mut Self),
     ) -> (Flow, Addr<Self>) {
         let mut flow = None;
         let address = Self::create(|ctx| {
+            let (flows, config) = (&worker.node.flows, &worker.node.config);
+            let (id, mailbox, queue) = match &role {
+                Role::Ua(_) => {
+                    let id = flows.open_connection(worker.index, ctx.address());
+                    (id, config.limits.connection_mailbox, config.limits.write_queue)
+                }
+                // Requests in dialogs come over links until the node ends, so a drain leaves them open. What is in the queue is
+                // bounded by not taking more from the mailbox.
+                Role::Link(_) => {
+                    let id = flows.open(worker.index, ctx.address().recipient());
+                    (id, config.limits.link_mailbox, usize::MAX)
+                }
+            };
             ctx.set_mailbox_capacity(mailbox);
-            let id = enter(&worker, ctx.address());
             debug!(flow = %id, peer = %remote, "connected");
-            let mut connection = Self {
+            Self {
                 stream,
                 source: Source { flow: *flow.insert(Flow { id, remote }), transport },
-                framer: Framer::new(worker.node.config.limits.max_message),
-                writer: Writer::new(usize::MAX),
-                keepalive: keepalive::Server::default(),
+                framer: Framer::new(config.limits.max_message),
+                writer: Writer::new(queue),
+                keepalive: role.watched(&config.cluster),
                 message_due: None,
                 closing: None,
                 timer: Timer::default(),
                 worker,
-                link: None,
-                permit: None,
-            };
-            finish(&mut connection);
-            connection
+                role,
+            }
         });
         (flow.expect("the actor is made at once"), address)
     }
@@ -217,7 +237,7 @@ where
 
     /// Pings, at the end of a link that does.
     fn keep_alive(&mut self, now: Instant) {
-        match self.link.as_mut().map(|link| link.expire(now)) {
+        match self.role.link_mut().map(|link| link.expire(now)) {
             Some(Due::Ping(_)) => self.push(Wire::from(Bytes::from_static(PING))),
             Some(Due::Failed(_)) => self.fail(FlowClosed::NoPong),
             Some(Due::NotBefore(_) | Due::Idle) | None => {}
@@ -225,18 +245,18 @@ where
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let link = self.link.as_ref().and_then(|link| link.deadline());
+        let link = self.role.link().and_then(Link::deadline);
         self.closing
             .or_else(|| self.message_due.into_iter().chain(self.keepalive.deadline()).chain(link).min())
     }
 
     fn is_dialed(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.side() == LinkSide::Dialed)
+        self.role.link().is_some_and(|link| link.side() == LinkSide::Dialed)
     }
 
     /// Whether a link has more to write than it should keep.
     fn is_congested(&self) -> bool {
-        self.link.is_some() && self.writer.queued() > self.worker.node.config.limits.link_write_queue
+        self.role.link().is_some() && self.writer.queued() > self.worker.node.config.limits.link_write_queue
     }
 
     /// Whether nothing is read, so that the peer is slowed down.
@@ -253,7 +273,7 @@ where
         let flow = self.source.flow;
         let metrics = &self.worker.node.metrics;
         self.worker.node.flows.close(flow.id);
-        let Some(link) = &mut self.link else {
+        let Some(link) = self.role.link_mut() else {
             // RFC 5626 §7: every binding that uses the flow is invalid, whichever its AOR.
             self.worker.flow_failed(flow);
             metrics.flows_closed.inc(reason);

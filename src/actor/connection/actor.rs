@@ -23,10 +23,9 @@ where
 
     fn stopped(&mut self, _: &mut Self::Context) {
         self.fail(FlowClosed::Shutdown);
-        if self.link.is_none() {
+        if self.role.link().is_none() {
             self.worker.node.metrics.connections.dec(self.source.transport);
         }
-        self.permit = None;
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Connection;
+use super::{Connection, Link};
 use crate::metrics::{FlowClosed, LinkSide};
 use crate::sip::{Frame, Message, Refusal, Wire};
 
@@ -96,7 +96,7 @@ where
     }
 
     fn dispatch(&self, message: Message) -> Option<Wire> {
-        match self.link.as_ref().map(|link| link.side()) {
+        match self.role.link().map(Link::side) {
             None => self.worker.dispatch(message, self.source),
             Some(LinkSide::Accepted) => self.worker.dispatch_accepted(&message, self.source),
             Some(LinkSide::Dialed) => self.worker.dispatch_dialed(message, self.source),
@@ -104,14 +104,14 @@ where
     }
 
     fn take_pong(&mut self, now: Instant) {
-        if let Some(link) = &mut self.link {
+        if let Some(link) = self.role.link_mut() {
             link.pong(now);
         }
     }
 
     /// RFC 5626 §5.4: each double CRLF between messages is answered at once with one CRLF.
     fn pong(&mut self, mut count: usize) {
-        if self.link.is_none() {
+        if self.role.link().is_none() {
             self.worker.node.metrics.pings.inc_by(self.source.transport, count as u64);
         }
         while count > 0 && self.closing.is_none() {
