@@ -241,12 +241,10 @@ impl Proxy {
             if binding.is_on(&alive.holder, &alive.flow) || !binding.direct {
                 continue;
             }
-            match &context.aor {
-                // Only the node that has the flow knows which other AORs are reached over it.
-                Some(aor) if binding.holder != self.settings.run => {
-                    out.push(Action::BindingDead { aor: aor.clone(), binding: Arc::clone(binding) });
-                }
-                _ => out.push(Action::FlowDead { flow: binding.flow }),
+            // What is silent may be the node that has the flow, which is then paused or slow, and the flow as good as ever. That
+            // node watches it too, by Flow-Timer.
+            if binding.holder == self.settings.run {
+                out.push(Action::FlowDead { flow: binding.flow });
             }
         }
     }
