@@ -105,7 +105,9 @@ fn a_frozen_node_is_passed_over_and_is_back_when_it_runs_again() {
     let [second, first] = <[Client; 2]>::try_from(flows).ok().unwrap();
     drop(second);
     for from in 0..3 {
-        wait_until_within(BACK, "alice is reached over the first flow", || is_reached(&cluster, from, &first));
+        wait_until_within(BACK, "alice is reached over the first flow", || {
+            is_reached(&cluster, from, &first)
+        });
     }
 }
 
