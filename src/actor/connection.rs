@@ -7,7 +7,7 @@
 //!                                                                               still to be said is written
 //! ```
 //!
-//! All reading and writing happens in one place, [`Connection::poll`], which the actor's context polls after its
+//! All reading and writing happens in one place, `Connection::poll`, which the actor's context polls after its
 //! mailbox: whatever was delivered since the last time leaves in one system call.
 //!
 //! - `receive`: what comes: frames, and what becomes of them

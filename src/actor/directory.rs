@@ -100,7 +100,7 @@ impl Directory {
         let Beat { lost, changes, view, skew, .. } = beat;
         let metrics = &self.node.metrics;
         if std::mem::take(&mut self.trouble.unavailable) {
-            info!("Redis is back");
+            info!("leases are looked at again");
         }
         if std::mem::take(&mut self.trouble.name_taken) {
             info!("this node has its name");
@@ -112,8 +112,10 @@ impl Directory {
                 "the lease was lost: there is a new one, and bindings are written anew"
             );
         }
-        let was_behind = std::mem::replace(&mut self.is_behind, self.cluster.location.is_behind());
-        if was_behind && !self.is_behind {
+        let first = self.held.take();
+        // With the first lease there is nothing that is written again.
+        let is_behind = first.is_none() && self.cluster.location.is_behind();
+        if std::mem::replace(&mut self.is_behind, is_behind) && !is_behind {
             metrics.cluster_restores.inc();
         }
         let skewed = skew > SKEW;
@@ -131,12 +133,12 @@ impl Directory {
         log(&changes);
         let members = view.members().count();
         metrics.cluster_nodes.set(i64::try_from(members).unwrap_or(i64::MAX));
-        let first = self.held.take();
         if first.is_some() || !changes.is_empty() {
             for links in &self.links {
                 // Not `try_send`: who is a member must be known, and it changes seldom.
                 links.do_send(Members(Arc::clone(&view)));
             }
+            self.cluster.links.members_changed();
         }
         if let Some(held) = first {
             info!(members, "this node is a member of the cluster");
@@ -149,7 +151,7 @@ impl Directory {
             BeatError::Unavailable(unavailable) => {
                 if !std::mem::replace(&mut self.trouble.unavailable, true) {
                     self.node.metrics.redis_unavailable.inc();
-                    warn!(error = %unavailable, "Redis cannot be reached: nobody is taken for dead meanwhile");
+                    warn!(error = %unavailable, "leases cannot be looked at: nobody is taken for dead meanwhile");
                 }
             }
             BeatError::NameTaken { at } => {

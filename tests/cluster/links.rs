@@ -194,7 +194,7 @@ fn a_node_that_waits_for_redis_can_be_ended() {
     let text = config("a", &redis, &with_secret(SECRET), "");
     redis.kill();
     let mut node = Node::start_unready(&text);
-    wait_until("it waits", || node.log().contains("Redis cannot be reached"));
+    wait_until("it waits", || node.log().contains("leases cannot be looked at"));
     node.signal("-INT");
     assert_eq!(node.ended(), Some(0));
 }
@@ -227,4 +227,25 @@ fn a_node_that_ends_is_gone_for_others_at_once() {
     let started_again = start("b");
     wait_until("it is back", || a.metric("cluster_nodes") == 2);
     drop(started_again);
+}
+
+#[test]
+fn what_becomes_of_redis_is_counted_and_said_once() {
+    let mut redis = RedisServer::start();
+    let node = Node::start(&config("a", &redis, &with_secret(SECRET), ""));
+    let ua = Client::tcp(&node);
+    ua.registers_outbound("alice", 1);
+    assert_eq!(node.metric("redis_unavailable_total"), 0);
+    redis.kill();
+    wait_until("it is noticed", || node.metric("redis_unavailable_total") == 1);
+    assert_eq!(node.metric("cluster_nodes"), 1, "nobody is judged meanwhile");
+    redis.start_again();
+    wait_until("all is written again", || node.metric("cluster_restores_total") == 1);
+    assert_eq!(node.metric("cluster_leases_lost_total"), 1, "it is empty");
+    assert_eq!(node.metric("redis_unavailable_total"), 1);
+    let log = node.log();
+    for once in ["leases cannot be looked at", "leases are looked at again", "the lease was lost"] {
+        assert_eq!(log.lines().filter(|line| line.contains(once)).count(), 1, "{once}: {log}");
+    }
+    assert_eq!(ua.bound_uris("alice"), [ua.contact_uri("alice")]);
 }

@@ -48,6 +48,11 @@ impl LinkTable {
         Up { table: Arc::clone(self), node: Arc::clone(node), side }
     }
 
+    /// The members are others now: whoever waits looks again.
+    pub fn members_changed(&self) {
+        self.changed.notify_waiters();
+    }
+
     /// Waits until every node of the view but `me` has all its links to this one, and this one has `links` to each.
     pub async fn whole(&self, view: impl Fn() -> Arc<View>, me: &str, links: usize) {
         loop {
