@@ -19,6 +19,7 @@
 //! | `catch_up` | all of it, after Redis was away or the lease was lost |
 //! | `moved` | bindings of this node that were replaced or removed through another |
 //! | `pending` | what could not be carried out, and is carried out later |
+//! | `settle` | what came of commands that were given up |
 //! | `turns` | one update of an AOR at a time |
 //!
 //! # Epochs
@@ -39,6 +40,8 @@
 //! ```
 //!
 //! A lost lease leads from in step straight to behind. While it is behind a node answers from Redis and its mirror together.
+//! For a lease's time after either, an AOR that neither knows is not answered as unknown: another node may be about to write
+//! it back.
 //!
 //! # Races, and how each ends
 //!
@@ -59,8 +62,9 @@
 //! - **A flow fails while Redis is away.** The removal is remembered. It names flow and time, so that nothing is meant that
 //!   was put later, over the same flow or another. If there is more than can be remembered, the node gives its lease
 //!   up: under the next epoch only the mirror's bindings live.
-//! - **A command is given up, and Redis carries it out all the same.** What puts bindings says until when it may run. After
-//!   that time, what it was to put is removed unless the mirror has it by then.
+//! - **A command is given up, and Redis carries it out all the same.** What puts bindings says until when it may run, so that
+//!   there is a time from which that can be told. Then what an update put is taken into the mirror, or removed if its flow
+//!   failed meanwhile; what was written back is removed if the mirror has it no more.
 //! - **A dead node's bindings are cleared up while it comes back.** They are named with their epoch, and it has a new one. Only a
 //!   view that is younger than the binding counts as proof of a death.
 
@@ -69,6 +73,9 @@ mod flow_failed;
 mod lookup;
 mod moved;
 mod pending;
+mod settle;
+#[cfg(test)]
+mod tests;
 mod turns;
 mod update;
 mod write_back;

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 
-use crate::binding::{Aor, Binding, Timestamp};
+use crate::binding::{Aor, Timestamp};
 use crate::location::Unavailable;
 use crate::memory::Memory;
 use crate::redis::Redis;
@@ -30,6 +30,8 @@ pub(super) struct Progress {
     in_step: AtomicU64,
     /// How often Redis had come back when that was looked at last.
     reconnects: AtomicU64,
+    /// Redis may have lost what other nodes are about to write back, until then.
+    filling_until: Mutex<Option<Instant>>,
     /// What is looked after next, and which slice of the mirror follows.
     next: Mutex<Vec<Aor>>,
     next_slice: AtomicUsize,
@@ -43,9 +45,15 @@ impl Progress {
             is_running: AtomicBool::new(false),
             in_step: AtomicU64::new(0),
             reconnects: AtomicU64::new(redis.reconnects()),
+            filling_until: Mutex::default(),
             next: Mutex::default(),
             next_slice: AtomicUsize::new(0),
         }
+    }
+
+    fn set_filling(&self, lasts: Duration) {
+        let mut until = self.filling_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = Some(Instant::now() + lasts);
     }
 
     /// Everything is to be written.
@@ -92,19 +100,27 @@ impl Shared {
             || self.directory.epoch() != Some(in_step.load(Ordering::SeqCst))
     }
 
+    /// Whether an AOR that Redis does not know may be one that another node has yet to write back.
+    pub(super) fn is_filling(&self) -> bool {
+        let until = *self.progress.filling_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
     /// A beat succeeded: Redis is there.
     pub(super) async fn beaten(self: &Arc<Self>, is_first: bool, is_lost: bool, now: Timestamp) {
+        // By then every node has found that, and most have written all they have.
+        let lease = self.directory.beat_every() * 5;
         if is_first {
             // What is not forgotten names nothing of this run.
             let _ = self.store.forget_moved(&self.directory.run().node).await;
             self.progress.set_due();
         }
-        if is_lost {
-            self.progress.set_due();
-        }
         let reconnects = self.redis.reconnects();
-        if self.progress.reconnects.swap(reconnects, Ordering::SeqCst) != reconnects {
+        let is_back = self.progress.reconnects.swap(reconnects, Ordering::SeqCst) != reconnects;
+        if is_back || is_lost {
+            self.pending.repeat_recent();
             self.progress.set_due();
+            self.progress.set_filling(lease);
         }
         // If it fails, the next beat hears of it.
         let _ = self.hear(now, 4).await;
@@ -147,6 +163,7 @@ impl Shared {
                 match self.carry_out_one(&task, now()).await {
                     Ok(()) => {
                         self.pending.done(&task);
+                        self.pending.remember(task, Instant::now());
                         None
                     }
                     Err(_) => Some(task),
@@ -167,21 +184,15 @@ impl Shared {
         match task {
             Task::Failed { aor, flow, until } => self.remove_failed(aor, flow, *until).await,
             Task::Moved { aor, binding } => self.store.tell_moved(aor, binding, now).await,
-            Task::Doubt { aor, put, .. } => {
-                let _turn = self.turns.take(aor).await;
-                let mine = self.mirror.read(aor, now);
-                for binding in put {
-                    let is_same = |mine: &Arc<Binding>| {
-                        mine.flow == binding.flow
-                            && mine.cseq == binding.cseq
-                            && mine.call_id == binding.call_id
-                    };
-                    if !mine.iter().any(is_same) {
-                        self.store.remove_one(aor, binding, now).await?;
-                    }
+            Task::Doubt { aor, put, .. } => self.settle(aor, put, now).await,
+            Task::GivenUp { aor, put, .. } => {
+                self.settle_given_up(aor, put, now).await?;
+                // Bindings of other nodes may have been displaced that could not be named.
+                let (me, view) = (self.directory.run(), self.directory.view());
+                for other in view.members().filter(|member| member.run.node != me.node) {
+                    self.store.tell_to_look(&other.run.node, aor, me, now).await?;
                 }
-                // It may have taken the place of one that is in the mirror.
-                self.write_back_in_turn(aor, now).await
+                Ok(())
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The end of a flow: its bindings go from the mirror at once, and from Redis as soon as that can be.
 
+use std::time::Instant;
+
 use futures_util::{StreamExt, stream};
 
 use crate::binding::{Aor, Timestamp};
@@ -19,13 +21,18 @@ impl Shared {
         flow: &Flow,
         now: Timestamp,
     ) -> Result<usize, Unavailable> {
+        self.pending.flow_failed(flow);
         let (count, taken) = self.mirror.take_flow(holder, flow, now);
         let removals = taken.into_iter().map(|(aor, last)| {
             // Its last update may be later than now: stored as later than one by a clock that is ahead.
             let until = last.max(now);
             async move {
-                if self.remove_failed(&aor, flow, until).await.is_err() {
-                    self.later(Task::Failed { aor, flow: *flow, until });
+                let is_removed = self.remove_failed(&aor, flow, until).await.is_ok();
+                let task = Task::Failed { aor, flow: *flow, until };
+                if is_removed {
+                    self.pending.remember(task, Instant::now());
+                } else {
+                    self.later(task);
                 }
             }
         });

@@ -21,7 +21,7 @@ impl Shared {
                 // What is removed leaves a trace for a while. So if this node knows better, Redis has lost it.
                 let mine = self.mirror.read(aor, now);
                 if mine.is_empty() {
-                    return Ok(Known::No);
+                    return if self.is_filling() { Err(self.redis.unavailable()) } else { Ok(Known::No) };
                 }
                 self.put_back(aor.clone(), now);
                 return Ok(Known::Yes(mine));

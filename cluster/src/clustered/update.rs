@@ -48,22 +48,31 @@ impl Shared {
         }
     }
 
-    async fn write(&self, update: &Settled) -> Result<Updated, UpdateFailed> {
+    pub(super) async fn write(&self, update: &Settled) -> Result<Updated, UpdateFailed> {
         self.store.update(update, &self.directory.run().node, self.not_after()).await
     }
 
     /// Redis has made an update under this epoch.
-    async fn made(&self, update: Settled, updated: Updated, epoch: u64) -> Bindings {
+    pub(super) async fn made(&self, update: Settled, updated: Updated, epoch: u64) -> Bindings {
         let Settled { aor, mut put, removed, now, .. } = update;
         for binding in &mut put {
             let binding = Arc::make_mut(binding);
             binding.updated_at = updated.updated_at.unwrap_or(binding.updated_at);
             binding.holder = self.directory.run().clone();
         }
-        self.mirror.repeat(&aor, &put, removed.as_deref(), now);
-        for displaced in updated.displaced {
-            if self.is_told(&displaced) && self.store.tell_moved(&aor, &displaced, now).await.is_err() {
-                self.later(Task::Moved { aor: aor.clone(), binding: displaced });
+        let mut gone = self.mirror.repeat(&aor, &put, removed.as_deref(), now);
+        if !gone.is_empty() {
+            self.hold(&mut gone, epoch);
+            let from = Instant::now();
+            self.pending.remember(Task::Doubt { aor: aor.clone(), put: gone, from }, from);
+        }
+        for displaced in updated.displaced.into_iter().filter(|displaced| self.is_told(displaced)) {
+            let is_told = self.store.tell_moved(&aor, &displaced, now).await.is_ok();
+            let task = Task::Moved { aor: aor.clone(), binding: displaced };
+            if is_told {
+                self.pending.remember(task, Instant::now());
+            } else {
+                self.later(task);
             }
         }
         // The epoch is looked at after the mirror has the binding: who changes it looks into the mirror after that.
@@ -82,7 +91,7 @@ impl Shared {
     }
 
     /// Redis has not made an update, or did not say so.
-    fn away(&self, mut update: Settled, failed: UpdateFailed) -> Result<Bindings, UpdateError> {
+    pub(super) fn away(&self, mut update: Settled, failed: UpdateFailed) -> Result<Bindings, UpdateError> {
         let UpdateFailed { error, is_doubtful } = failed;
         let UpdateError::Unavailable { .. } = error else { return Err(error) };
         // What it would remove is for Redis to say.
@@ -96,7 +105,8 @@ impl Shared {
             return kept;
         }
         if is_doubtful && !update.put.is_empty() {
-            self.later(Task::Doubt { aor: update.aor, put: update.put, from: self.settled_at() });
+            let Settled { aor, put, .. } = update;
+            self.later(Task::GivenUp { aor, put, from: self.settled_at() });
         }
         Err(error)
     }

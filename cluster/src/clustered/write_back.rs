@@ -34,7 +34,8 @@ impl Shared {
             Ok(restored) => restored,
             Err(RestoreFailed { error, is_doubtful }) => {
                 if is_doubtful {
-                    self.later(Task::Doubt { aor: aor.clone(), put: held, from: self.settled_at() });
+                    let from = self.settled_at();
+                    self.later(Task::Doubt { aor: aor.clone(), put: held, from });
                 }
                 return Err(error);
             }
@@ -48,7 +49,8 @@ impl Shared {
                 Restored::Put if !self.mirror.holds(aor, mine) => {
                     if self.store.remove_one(aor, &held, now).await.is_err() {
                         let put = Bindings::from_iter([held]);
-                        self.later(Task::Doubt { aor: aor.clone(), put, from: self.settled_at() });
+                        let from = self.settled_at();
+                        self.later(Task::Doubt { aor: aor.clone(), put, from });
                     }
                 }
                 Restored::Put | Restored::Present => {}

@@ -31,22 +31,30 @@ impl Memory {
         self.shard(aor).aors.get(aor.as_bytes()).map(|entry| entry.live(now)).unwrap_or_default()
     }
 
-    /// Puts and removes what was put and removed elsewhere; no `removed`: all that was there.
+    /// Puts and removes what was put and removed elsewhere; no `removed`: all that was there. Returns what has gone without
+    /// another in its place.
     pub(crate) fn repeat(
         &self,
         aor: &Aor,
         put: &[Arc<Binding>],
         removed: Option<&[BindingKey]>,
         now: Timestamp,
-    ) {
-        let stays = |binding: &Arc<Binding>| {
+    ) -> Bindings {
+        let mut gone = Bindings::new();
+        let mut stays = |binding: &Arc<Binding>| {
             let is_out = |key: &BindingKey| binding.key.matches(key);
-            removed.is_some_and(|removed| !removed.iter().any(is_out))
-                && !put.iter().any(|new| is_out(&new.key))
+            if put.iter().any(|new| is_out(&new.key)) {
+                return false;
+            }
+            let stays = removed.is_some_and(|removed| !removed.iter().any(is_out));
+            if !stays {
+                gone.push(Arc::clone(binding));
+            }
+            stays
         };
         if put.is_empty() {
             self.retain(aor, now, stays);
-            return;
+            return gone;
         }
         let mut shard = self.shard(aor);
         if !shard.aors.contains_key(aor.as_bytes()) {
@@ -54,11 +62,12 @@ impl Memory {
             self.aors.fetch_add(1, Ordering::Relaxed);
             shard.aors.insert(aor.clone(), Entry::default());
         }
-        let Some(entry) = shard.aors.get_mut(aor.as_bytes()) else { return };
+        let Some(entry) = shard.aors.get_mut(aor.as_bytes()) else { return gone };
         self.drop_expired(aor, entry, now);
         let mut next: Bindings = put.iter().cloned().collect();
         next.extend(entry.bindings.iter().filter(|binding| stays(binding)).cloned());
         self.replace(aor, entry, next, now);
+        gone
     }
 
     /// Keeps those bindings of an AOR that are to stay. Returns whether one went.
@@ -180,7 +189,8 @@ mod tests {
         store.repeat(&aor, &[put(1, 9, 1), put(2, 9, 2)], Some(&[]), NOW);
         store.repeat(&aor, &[put(1, 3, 3)], Some(&[]), NOW);
         assert_eq!(reg_ids(&store), [(1, 3), (2, 9)]);
-        store.repeat(&aor, &[put(3, 2, 3)], Some(&[key(2)]), NOW);
+        let gone = store.repeat(&aor, &[put(3, 2, 3)], Some(&[key(2)]), NOW);
+        assert_eq!(gone.iter().map(|binding| &binding.key).collect::<Vec<_>>(), [&key(2)]);
         assert_eq!(reg_ids(&store), [(3, 2), (1, 3)]);
         store.repeat(&aor, &[], Some(&[]), NOW);
         assert_eq!(reg_ids(&store).len(), 2);

@@ -1,18 +1,20 @@
-//! What a node is told of its own bindings that were replaced or removed through another node.
+//! What a node is told of its own bindings by the others: that one was replaced or removed through another node.
 //!
 //! A set per node under `PREFIX:moved:NODE`, with a line for each such binding:
 //!
 //! ```text
 //! aor=alice@example.com cseq=7 call-id=... node=a epoch=1760000000000 direct=yes flow=0.12.1 remote=192.0.2.1:40000
+//! aor=alice@example.com by=b run=1760000000000 at=1760000000000
 //! ```
 //!
-//! A line names one binding exactly and says nothing of what came in its place. So it is right however late it comes and
-//! however often, and a node takes it out of the set only after it has acted on it.
+//! The first names one binding exactly and says nothing of what came in its place. The second says that something may have
+//! been lost, and is an occasion to compare. So both are right however late they come and however often, and a node takes
+//! a line out of the set only after it has acted on it.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use crate::binding::{Aor, Binding, Timestamp};
-use crate::flow::Flow;
+use crate::flow::{Flow, NodeRun};
 use crate::location::Unavailable;
 
 use super::text::{self, number};
@@ -26,22 +28,32 @@ const AT_A_TIME: u64 = 500;
 static MOVED: Script = Script::new(include_str!("moved.lua"));
 static TAKE: Script = Script::new(include_str!("take.lua"));
 
-/// A binding of this node that is another node's now, or nobody's.
+/// What a node is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Moved {
+    /// Whose bindings.
     pub(crate) aor: Aor,
-    cseq: u32,
-    call_id: Box<[u8]>,
-    flow: Flow,
+    /// The one that is another node's now, or nobody's; none: some may have been lost.
+    pub(crate) binding: Option<Named>,
     line: Vec<u8>,
 }
 
-impl Moved {
-    /// Whether it is this one.
+/// A binding by the REGISTER and the flow that it came over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Named {
+    cseq: u32,
+    call_id: Box<[u8]>,
+    flow: Flow,
+}
+
+impl Named {
+    /// Whether it is this one, under whatever lease.
     pub(crate) fn is(&self, binding: &Binding) -> bool {
         self.cseq == binding.cseq && self.flow == binding.flow && self.call_id == binding.call_id
     }
+}
 
+impl Moved {
     fn read(line: Vec<u8>) -> Option<Self> {
         let (mut aor, mut cseq, mut call_id, mut id, mut remote) = (None, None, None, None, None);
         for (name, value) in text::pairs(&line) {
@@ -54,13 +66,11 @@ impl Moved {
                 _ => {}
             }
         }
-        Some(Self {
-            aor: Aor::from(&*aor?),
-            cseq: cseq?,
-            call_id: call_id?,
-            flow: Flow { id: id?, remote: remote? },
-            line,
-        })
+        let named = || {
+            let flow = Flow { id: id?, remote: remote? };
+            Some(Named { cseq: cseq?, call_id: call_id?, flow })
+        };
+        Some(Self { aor: Aor::from(&*aor?), binding: named(), line })
     }
 }
 
@@ -69,22 +79,44 @@ impl Store {
     pub(crate) async fn tell_moved(
         &self,
         aor: &Aor,
-        binding: &Arc<Binding>,
+        binding: &Binding,
         now: Timestamp,
     ) -> Result<(), Unavailable> {
-        let lasts = u64::try_from(binding.expires_at.since(now).as_millis()).unwrap_or(u64::MAX);
-        let mut line = b"aor=".to_vec();
-        text::escape(aor.as_bytes(), &mut line);
+        let mut line = line(aor);
         line.push(b' ');
         text::write_identity(binding, &mut line);
+        self.tell(&binding.holder.node, &line, binding.expires_at.since(now)).await
+    }
+
+    /// Tells a node that a binding of its own may have been lost.
+    pub(crate) async fn tell_to_look(
+        &self,
+        node: &str,
+        aor: &Aor,
+        me: &NodeRun,
+        now: Timestamp,
+    ) -> Result<(), Unavailable> {
+        let mut line = line(aor);
+        // Else it would be the same line as one that is being acted on, and be taken out of the set with that.
+        line.extend_from_slice(format!(" by={} run={} at={}", me.node, me.epoch, now.0).as_bytes());
+        self.tell(node, &line, self.remember).await
+    }
+
+    async fn tell(&self, node: &str, line: &[u8], lasts: Duration) -> Result<(), Unavailable> {
         // Longer than any registration lasts: Redis does not take everything.
-        let lasts = lasts.clamp(1, 10 * 365 * 24 * 3_600_000);
-        let args = [Arg::Octets(&line), lasts.into(), MOST.into()];
-        let told = self.redis.eval(&MOVED, &self.moved(&binding.holder.node), &args).await?;
-        if told == Value::Number(0) {
-            tracing::warn!(node = %binding.holder.node, "has too much unread of bindings that moved");
+        let lasts = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX).clamp(1, 10 * 365 * 24 * 3_600_000);
+        let args = [Arg::Octets(line), lasts.into(), MOST.into()];
+        if self.redis.eval(&MOVED, &self.moved(node), &args).await? == Value::Number(0) {
+            tracing::warn!(node, "has too much unread of what it was told");
         }
         Ok(())
+    }
+
+    /// Removes the binding that a line names, if it is still there as that says.
+    pub(crate) async fn remove_named(&self, moved: &Moved, now: Timestamp) -> Result<(), Unavailable> {
+        let Some(end) = moved.line.iter().position(|&octet| octet == b' ') else { return Ok(()) };
+        let identity = Arg::Octets(&moved.line[end..]);
+        self.count(&super::REMOVE, &moved.aor, now, [identity]).await.map(|_| ())
     }
 
     /// What a node was told and has not seen to yet; `done` it has. Empty: nothing is left.
@@ -107,10 +139,16 @@ impl Store {
     }
 }
 
+fn line(aor: &Aor) -> Vec<u8> {
+    let mut line = b"aor=".to_vec();
+    text::escape(aor.as_bytes(), &mut line);
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use crate::binding::BindingKey;
-    use crate::flow::{FlowId, NodeRun, Transport};
+    use crate::flow::{FlowId, Transport};
 
     use super::*;
 
@@ -140,6 +178,7 @@ mod tests {
         text::write_identity(&binding, &mut line);
         let moved = Moved::read(line).unwrap();
         assert_eq!(moved.aor, Aor::from("al ice@h"));
+        let moved = moved.binding.unwrap();
         let renewed = Binding { holder: NodeRun { node: "a".into(), epoch: 2 }, ..binding.clone() };
         assert!(moved.is(&binding) && moved.is(&renewed), "under whatever lease");
         for other in [
@@ -149,6 +188,7 @@ mod tests {
         ] {
             assert!(!moved.is(&other));
         }
-        assert_eq!(Moved::read(b"aor=a@h cseq=1".to_vec()), None);
+        assert_eq!(Moved::read(super::line(&"a@h".into())).unwrap().binding, None);
+        assert_eq!(Moved::read(b"cseq=1".to_vec()), None);
     }
 }
