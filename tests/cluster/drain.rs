@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
 use crate::support::client::Client;
-use crate::support::{Dialog, wait_until};
+use crate::support::{Dialog, dialog, wait_until};
 
 #[test]
 fn a_call_from_another_node_that_rings_is_put_through() {
@@ -69,4 +69,14 @@ fn the_directory_says_of_a_node_that_it_drains() {
     assert_eq!(state(), "up");
     cluster.node(0).signal("-TERM");
     wait_until("it says so", || state() == "draining");
+}
+
+#[test]
+fn what_is_sent_in_a_dialog_over_a_flow_that_went_with_its_node_is_430() {
+    let mut cluster = Cluster::start(2, "");
+    let (ua, caller) = (Client::tcp(cluster.node(0)), Client::tcp(cluster.node(1)));
+    ua.registers_outbound("alice", 1);
+    let (at_caller, _at_ua) = dialog::call(&caller, "alice", &ua);
+    assert_eq!(cluster.terminate(0), Some(0));
+    caller.ask(&at_caller.request("INFO")).expect_status(430);
 }
