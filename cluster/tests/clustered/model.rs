@@ -310,7 +310,7 @@ impl History {
         // A process that is killed does nothing more.
         wait_for_rest(nodes);
         let run = cluster.now().0;
-        // SAFETY of names: the new process has the address of the old one.
+        // The name is free for it: the new process has the address of the old one.
         nodes[n].clustered = cluster.process(NODES[n], run).clustered;
         nodes[n].beats();
         for ua in &mut self.uas {
