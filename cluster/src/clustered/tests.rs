@@ -183,7 +183,6 @@ fn what_an_update_displaced_that_was_given_up_leaves_its_nodes_mirror() {
     test.runtime.block_on(b.update(update(b.directory().run(), 1))).unwrap();
     gives_up(&test, 2);
     test.catches_up();
-    assert_eq!(b.counts().bindings, 1, "nobody could tell it which");
     test.runtime.block_on(b.tend(Load::default(), NOW)).unwrap();
     assert_eq!((test.cseqs(), b.counts().bindings), (vec![2], 0));
 }
