@@ -145,3 +145,105 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Talk<'s, S> {
 fn unexpected_end() -> Failure {
     Failure::Io(io::ErrorKind::UnexpectedEof.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Transport;
+    use std::time::Duration;
+    use tokio::io::duplex;
+
+    const MAX: usize = 4096;
+
+    fn me(node: &str, at: &str, secret: &[u8]) -> Me {
+        let run = NodeRun { node: node.into(), epoch: 1_700_000_000_000 };
+        Me { run, at: at.into(), transport: Transport::Tcp, links: 2, secret: Some(secret.into()) }
+    }
+
+    fn both(secret: &[u8]) -> (Me, Me) {
+        (me("a", "127.0.0.1:5070", secret), me("b", "127.0.0.1:5071", b"0123456789abcdef"))
+    }
+
+    #[tokio::test]
+    async fn both_ends_know_each_other_however_the_octets_are_split() {
+        for room in [1, 7, 64 << 10] {
+            let (a, b) = both(b"0123456789abcdef");
+            let (mut near, mut far) = duplex(room);
+            let (dialed, accepted) = tokio::join!(
+                dial(&mut near, &a, (&b.run, &b.at), MAX),
+                accept(&mut far, &b, |_, node| node == "a", MAX)
+            );
+            assert_eq!(dialed.unwrap().run, b.run);
+            assert_eq!(accepted.unwrap().run, a.run);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_refused_hears_403_and_why_is_known_at_the_other_end() {
+        let (a, b) = both(b"another secret..");
+        let (mut near, mut far) = duplex(64 << 10);
+        let (dialed, accepted) =
+            tokio::join!(dial(&mut near, &a, (&b.run, &b.at), MAX), accept(&mut far, &b, |_, _| true, MAX));
+        assert!(matches!(dialed, Err(Failure::Refused(Refusal::Status(403)))), "{dialed:?}");
+        assert!(matches!(accepted, Err(Failure::Refused(Refusal::WrongSecret))), "{accepted:?}");
+
+        let (a, b) = both(b"0123456789abcdef");
+        let (mut near, mut far) = duplex(64 << 10);
+        let (_, accepted) =
+            tokio::join!(dial(&mut near, &a, (&b.run, &b.at), MAX), accept(&mut far, &b, |_, _| false, MAX));
+        assert!(matches!(accepted, Err(Failure::Refused(Refusal::WrongCertificate))), "{accepted:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_says_nothing_or_does_not_end_is_waited_for_as_long_as_it_is_said() {
+        for begun in [&b""[..], b"OPTIONS sip:a SIP/2.0\r\nVia: "] {
+            let (_, b) = both(b"0123456789abcdef");
+            let (mut near, mut far) = duplex(64 << 10);
+            near.write_all(begun).await.unwrap();
+            let accepted =
+                tokio::time::timeout(Duration::from_secs(5), accept(&mut far, &b, |_, _| true, MAX));
+            let failure = accepted.await.map_err(Failure::from).unwrap_err();
+            assert!(matches!(failure, Failure::TooSlow(_)), "{failure:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_stream_is_no_refusal_and_garbage_is() {
+        for (octets, silent) in [(&b""[..], true), (b"OPTIONS sip:a", false)] {
+            let (_, b) = both(b"0123456789abcdef");
+            let (mut near, mut far) = duplex(64 << 10);
+            near.write_all(octets).await.unwrap();
+            drop(near);
+            let failure = accept(&mut far, &b, |_, _| true, MAX).await.unwrap_err();
+            assert_eq!(matches!(failure, Failure::Silent), silent, "{failure:?}");
+        }
+        for octets in [&b"\x16\x03\x01"[..], b"\r\n\r\n", &[b'a'; 2 * MAX]] {
+            let (_, b) = both(b"0123456789abcdef");
+            let (mut near, mut far) = duplex(64 << 10);
+            near.write_all(octets).await.unwrap();
+            let failure = accept(&mut far, &b, |_, _| true, MAX).await.unwrap_err();
+            assert!(matches!(failure, Failure::Framing(_) | Failure::Refused(_)), "{failure:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_may_follow_a_hello_before_it_is_answered() {
+        let (a, b) = both(b"0123456789abcdef");
+        let (mut near, mut far) = duplex(64 << 10);
+        let acceptor = async {
+            let mut acceptor = Acceptor::new(&b, [1; 16]);
+            let mut talk = Talk::new(&mut far, MAX);
+            loop {
+                match acceptor.arrive(&talk.hear().await.unwrap()) {
+                    Arrival::Challenged(challenge) => talk.say(&challenge).await.unwrap(),
+                    Arrival::Proved(_, answer) => {
+                        return talk.say(&[&answer[..], b"\r\n\r\nx"].concat()).await.unwrap();
+                    }
+                    Arrival::Refused(refusal) => panic!("{refusal}"),
+                }
+            }
+        };
+        let (dialed, ()) = tokio::join!(dial(&mut near, &a, (&b.run, &b.at), MAX), acceptor);
+        assert!(matches!(dialed, Err(Failure::Refused(Refusal::NotAHello))), "{dialed:?}");
+    }
+}

@@ -59,17 +59,16 @@ impl LinkTable {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if self.is_whole(&view(), me, links) {
+            if self.is_whole(view().members().map(|member| &member.run.node), me, links) {
                 return;
             }
             changed.await;
         }
     }
 
-    fn is_whole(&self, view: &View, me: &str, links: usize) -> bool {
+    fn is_whole<'n>(&self, members: impl Iterator<Item = &'n Arc<str>>, me: &str, links: usize) -> bool {
         let nodes = self.lock();
-        let others = view.members().map(|member| &member.run.node).filter(|node| &***node != me);
-        others.into_iter().all(|node| {
+        members.filter(|node| &***node != me).all(|node| {
             nodes
                 .get(node)
                 .is_some_and(|count| count.dialed >= links && count.accepted >= count.announced.max(1))
@@ -93,5 +92,29 @@ impl Drop for Up {
                 nodes.remove(&self.node);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_has_all_its_links_when_both_ends_have_as_many_as_they_open() {
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        let table = Arc::new(LinkTable::default());
+        let is_whole = || table.is_whole([&a, &b].into_iter(), "a", 1);
+        assert!(table.is_whole([&a].into_iter(), "a", 1), "it is alone");
+        assert!(!is_whole());
+        let dialed = table.open(&b, LinkSide::Dialed, 0);
+        assert!(!is_whole(), "none comes from there");
+        let first = table.open(&b, LinkSide::Accepted, 2);
+        assert!(!is_whole(), "the other has said that it opens two");
+        let second = table.open(&b, LinkSide::Accepted, 2);
+        assert!(is_whole());
+        drop(first);
+        assert!(!is_whole());
+        drop((dialed, second));
+        assert!(table.lock().is_empty(), "a node without links is forgotten");
     }
 }
