@@ -7,8 +7,9 @@
 //!   about the fault: no acknowledged binding is lost;
 //! - no request that was sent after a flow was replaced, unregistered or closed is delivered over it.
 //!
-//! Redis is emptied only when each node has heard which of its bindings were replaced through another, a fifth of the lease
-//! later at most: see `flowhold_cluster::clustered` for what would be left open.
+//! Redis is emptied or frozen only when each node has heard which of its bindings were replaced through another, a fifth of the
+//! lease later at most: see `flowhold_cluster::clustered` for what would be left open. Before that, and without Redis, a node goes
+//! by what it knows itself, and that may be a flow that was replaced a moment ago.
 //!
 //! The seed is printed. `FLOWHOLD_SEED=7 FLOWHOLD_STEPS=100` runs the same again, or more or less of it.
 

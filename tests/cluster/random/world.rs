@@ -309,6 +309,7 @@ impl World {
                 self.cluster.redis.start_again();
             }
             _ => {
+                self.cluster.expect_moves_to_be_heard();
                 self.cluster.redis.freeze();
                 self.call_about(while_broken);
                 self.cluster.redis.thaw();
