@@ -23,17 +23,26 @@ struct Scene {
 }
 
 impl Scene {
+    /// It waits for longer than any test takes, however busy the machine.
     fn new() -> Self {
-        Self::with("")
+        Self::patient("")
     }
 
-    /// With further keys of TOML.
-    fn with(extra: &str) -> Self {
+    /// The same with further keys of TOML.
+    fn patient(extra: &str) -> Self {
+        Self::start("lease = \"60s\"\nlink_ping = \"20s\"\nlink_pong = \"40s\"\n", extra)
+    }
+
+    /// It soon gives up what says nothing.
+    fn hasty() -> Self {
+        Self::start(&format!("lease = \"{LEASE}\"\nlink_ping = \"300ms\"\nlink_pong = \"600ms\"\n"), "")
+    }
+
+    fn start(times: &str, extra: &str) -> Self {
         let redis = RedisServer::start();
         let node = Node::start(&format!(
             "[location]\nstore = \"redis\"\nredis_url = \"{}\"\n\
-             [cluster]\nlisten = \"127.0.0.1:0\"\nsecret = \"{SECRET}\"\nlease = \"{LEASE}\"\n\
-             link_ping = \"300ms\"\nlink_pong = \"600ms\"\n{extra}",
+             [cluster]\nlisten = \"127.0.0.1:0\"\nsecret = \"{SECRET}\"\n{times}{extra}",
             redis.url()
         ));
         Self { node, _redis: redis }
@@ -82,6 +91,8 @@ impl Scene {
         let challenged = stranger.ask(&hello).expect_status(401);
         let accepted = stranger.ask(&self.proof(hello, node, SECRET, &challenged)).expect_status(200);
         assert!(accepted.header("Flowhold-Node").starts_with("a;run="), "{accepted}");
+        // Its hello is over for the node a moment after it was answered.
+        wait_until("the link counts", || self.node.metric("cluster_links{side=\"accepted\"}") >= 1);
         stranger
     }
 
@@ -213,7 +224,7 @@ fn what_is_no_hello_is_closed() {
 
 #[test]
 fn a_hello_that_does_not_end_is_closed_in_time() {
-    let scene = Scene::new();
+    let scene = Scene::hasty();
     let silent = scene.connect();
     let endless = scene.connect();
     endless.send(b"OPTIONS sip:a SIP/2.0\r\n");
@@ -248,7 +259,7 @@ fn what_follows_a_hello_before_it_is_answered_is_no_part_of_it() {
 
 #[test]
 fn connections_without_a_hello_are_limited_and_take_no_links_away() {
-    let scene = Scene::with("[limits]\nlink_handshakes = 2\nmax_connections = 1\n");
+    let scene = Scene::patient("[limits]\nlink_handshakes = 2\nmax_connections = 1\n");
     let link = scene.link("z");
     let (first, second) = (scene.connect(), scene.connect());
     for stranger in [&first, &second] {
@@ -266,7 +277,7 @@ fn connections_without_a_hello_are_limited_and_take_no_links_away() {
 
 #[test]
 fn a_link_that_is_not_pinged_is_closed() {
-    let scene = Scene::new();
+    let scene = Scene::hasty();
     let link = scene.link("z");
     link.expect_closed();
     assert_eq!(scene.node.metric("cluster_links_closed_total{reason=\"flow_timer\"}"), 1);

@@ -22,7 +22,17 @@ fn config(id: &str, redis: &RedisServer, cluster: &str, rest: &str) -> String {
 
 /// A lease that makes a test short, and the secret.
 fn with_secret(secret: &str) -> String {
-    format!("lease = \"{LEASE}\"\nlink_ping = \"300ms\"\nlink_pong = \"600ms\"\nsecret = \"{secret}\"\n")
+    format!("{}secret = \"{secret}\"\n", hasty())
+}
+
+/// Times for a test that waits for their end.
+fn hasty() -> String {
+    format!("lease = \"{LEASE}\"\nlink_ping = \"300ms\"\nlink_pong = \"600ms\"\n")
+}
+
+/// Times for one that does not, however busy the machine.
+fn patient() -> String {
+    "lease = \"60s\"\nlink_ping = \"20s\"\nlink_pong = \"40s\"\n".to_owned()
 }
 
 const SECRET: &str = "known to the nodes alone";
@@ -48,7 +58,7 @@ impl Ca {
     }
 
     /// The keys of a node with a certificate of this name.
-    fn keys_of(&self, name: &str) -> String {
+    fn keys_of(&self, name: &str, times: &str) -> String {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -56,8 +66,7 @@ impl Ca {
         fs::write(&pem, certificate.pem()).unwrap();
         fs::write(&private, key.serialize_pem()).unwrap();
         format!(
-            "lease = \"{LEASE}\"\nlink_ping = \"300ms\"\nlink_pong = \"600ms\"\n\
-             certificate = \"{}\"\nprivate_key = \"{}\"\nca = \"{}\"\n",
+            "{times}certificate = \"{}\"\nprivate_key = \"{}\"\nca = \"{}\"\n",
             pem.display(),
             private.display(),
             self.path("ca.pem").display()
@@ -70,7 +79,7 @@ const TOKENS: &str = "[tokens]\nkeys = [\"7:0123456789abcdef\"]\n";
 #[test]
 fn with_certificates_links_are_tls_and_need_no_secret() {
     let (redis, ca) = (RedisServer::start(), Ca::new());
-    let start = |id| Node::start(&config(id, &redis, &ca.keys_of(id), TOKENS));
+    let start = |id| Node::start(&config(id, &redis, &ca.keys_of(id, &patient()), TOKENS));
     let (a, b) = (start("a"), start("node-b.example"));
     let ua = Client::tcp(&a);
     ua.registers_outbound("alice", 1);
@@ -87,8 +96,8 @@ fn with_certificates_links_are_tls_and_need_no_secret() {
 #[test]
 fn a_certificate_is_good_for_the_node_that_it_names() {
     let (redis, ca) = (RedisServer::start(), Ca::new());
-    let a = Node::start(&config("a", &redis, &ca.keys_of("a"), TOKENS));
-    let thief = Node::start(&config("b", &redis, &ca.keys_of("c"), TOKENS));
+    let a = Node::start(&config("a", &redis, &ca.keys_of("a", &hasty()), TOKENS));
+    let thief = Node::start(&config("b", &redis, &ca.keys_of("c", &hasty()), TOKENS));
     wait_until("each refuses the other", || {
         a.log().contains("its certificate does not name the node") && a.log().contains("no link to a node")
     });
@@ -128,7 +137,7 @@ fn final_status(caller: &Client) -> Option<u16> {
 #[test]
 fn a_link_that_is_full_makes_requests_503_and_is_not_closed() {
     // Pings do not matter here.
-    let keys = format!("lease = \"60s\"\nlink_ping = \"20s\"\nlink_pong = \"40s\"\nsecret = \"{SECRET}\"\n");
+    let keys = format!("{}secret = \"{SECRET}\"\n", patient());
     // The UA's own flow has room for all that comes at once in the end.
     let limits = "[limits]\nlink_mailbox = 32\nlink_write_queue = \"64KiB\"\n\
                   write_queue = \"64MiB\"\nconnection_mailbox = 4096\n";
@@ -217,7 +226,7 @@ fn two_nodes_of_one_name_are_not_both_members() {
 fn a_node_that_ends_is_gone_for_others_at_once() {
     let redis = RedisServer::start();
     // So long that nobody waits for it.
-    let keys = format!("lease = \"60s\"\nsecret = \"{SECRET}\"\n");
+    let keys = format!("{}secret = \"{SECRET}\"\n", patient());
     let start = |id| Node::start(&config(id, &redis, &keys, ""));
     let (a, mut b) = (start("a"), start("b"));
     assert_eq!(a.metric("cluster_nodes"), 2);
