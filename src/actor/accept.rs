@@ -28,25 +28,48 @@ use crate::sip::Transport;
 /// once would take the worker's time from the connections that are there.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The connections of a listener, one after the other. What the system refuses is counted, and said once until it is over.
+pub struct Incoming {
+    listener: TcpListener,
+    /// What they are, for the log.
+    what: &'static str,
+    failing: bool,
+}
+
+impl Incoming {
+    /// Of this listener.
+    pub fn new(listener: TcpListener, what: &'static str) -> Self {
+        Self { listener, what, failing: false }
+    }
+
+    /// The next one, however long it takes.
+    pub async fn next(&mut self, worker: &Worker) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok(accepted) => {
+                    self.failing = false;
+                    return accepted;
+                }
+                // The peer was gone before it was accepted.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    worker.node.metrics.refused.inc(Refused::AcceptFailed);
+                    if !self.failing {
+                        warn!(%error, "{} cannot be accepted", self.what);
+                    }
+                    self.failing = true;
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
 /// Accepts until the worker ends.
 pub async fn accept(listener: TcpListener, worker: Rc<Worker>) {
-    let mut failing = false;
+    let mut incoming = Incoming::new(listener, "connections");
     loop {
-        let (stream, remote) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            // The peer was gone before it was accepted.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-            Err(error) => {
-                worker.node.metrics.refused.inc(Refused::AcceptFailed);
-                if !failing {
-                    warn!(%error, "connections cannot be accepted");
-                }
-                failing = true;
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-        };
-        failing = false;
+        let (stream, remote) = incoming.next(&worker).await;
         match worker.node.admission.admit_unnamed() {
             Err(refusal) => refuse(&worker, remote, refusal),
             Ok(permit) if worker.node.config.listen.is_load_balancer(remote.ip()) => {

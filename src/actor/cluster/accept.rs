@@ -1,11 +1,9 @@
 //! Accepts connections from other nodes on one worker's cluster listener: each becomes a link when it has proved that it
 //! comes from a node.
 
-use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
@@ -14,33 +12,18 @@ use tracing::{debug, info, warn};
 
 use super::hello::{self, Failure};
 use super::{Cluster, Stream};
+use crate::actor::accept::Incoming;
 use crate::actor::connection::Link;
 use crate::actor::worker::Worker;
 use crate::metrics::{LinkSide, Refused};
 use crate::net::tls;
 use crate::proto::hello::Peer;
 
-/// How long the listener pauses when the system has no descriptor or memory for another connection.
-const PAUSE: Duration = Duration::from_millis(100);
-
 /// Accepts until the worker ends.
 pub async fn accept(listener: TcpListener, cluster: Arc<Cluster>, worker: Rc<Worker>) {
-    let mut failing = false;
+    let mut incoming = Incoming::new(listener, "links");
     loop {
-        let (stream, remote) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-            Err(error) => {
-                worker.node.metrics.refused.inc(Refused::AcceptFailed);
-                if !failing {
-                    warn!(%error, "links cannot be accepted");
-                }
-                failing = true;
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-        };
-        failing = false;
+        let (stream, remote) = incoming.next(&worker).await;
         match Arc::clone(&cluster.handshakes).try_acquire_owned() {
             Ok(permit) => {
                 actix_rt::spawn(greet(stream, remote, permit, Arc::clone(&cluster), Rc::clone(&worker)));
