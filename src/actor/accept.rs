@@ -22,6 +22,7 @@ use super::worker::Worker;
 use crate::metrics::Refused;
 use crate::net::admission::{Permit, Refusal};
 use crate::net::proxy_protocol::{self, Fault};
+use crate::proto::Profile;
 use crate::sip::Transport;
 
 /// How long a listener pauses when the system has no descriptor or memory for another connection: trying again at
@@ -65,8 +66,16 @@ impl Incoming {
     }
 }
 
-/// Accepts until the worker ends.
-pub async fn accept(listener: TcpListener, worker: Rc<Worker>) {
+/// What every connection that a listener accepts is told.
+#[derive(Clone)]
+struct Door {
+    profile: &'static Profile,
+    worker: Rc<Worker>,
+}
+
+/// Accepts until the worker ends. On the listener, `profile` is followed.
+pub async fn accept(listener: TcpListener, profile: &'static Profile, worker: Rc<Worker>) {
+    let door = Door { profile, worker: Rc::clone(&worker) };
     let mut incoming = Incoming::new(listener, "connections");
     loop {
         let (stream, remote) = incoming.next(&worker).await;
@@ -74,21 +83,21 @@ pub async fn accept(listener: TcpListener, worker: Rc<Worker>) {
             Err(refusal) => refuse(&worker, remote, refusal),
             Ok(permit) if worker.node.config.listen.is_load_balancer(remote.ip()) => {
                 // Others are accepted while its header is on its way.
-                actix_rt::spawn(pass_on(stream, remote, permit, Rc::clone(&worker)));
+                actix_rt::spawn(pass_on(stream, remote, permit, door.clone()));
             }
-            Ok(permit) => enter(stream, remote, permit, Rc::clone(&worker)),
+            Ok(permit) => enter(stream, remote, permit, door.clone()),
         }
     }
 }
 
 /// Lets a connection in whose client is known.
-fn enter(stream: TcpStream, client: SocketAddr, permit: Permit, worker: Rc<Worker>) {
+fn enter(stream: TcpStream, client: SocketAddr, permit: Permit, Door { profile, worker }: Door) {
     match permit.named(client.ip()) {
         Ok(permit) => {
             worker.node.metrics.accepted.inc(Transport::Tcp);
             // A pong is two octets that must not wait for more.
             let _ = stream.set_nodelay(true);
-            Connection::start(stream, Transport::Tcp, client, permit, worker);
+            Connection::start(stream, (Transport::Tcp, profile), client, permit, worker);
         }
         Err(refusal) => refuse(&worker, client, refusal),
     }
@@ -100,15 +109,16 @@ fn refuse(worker: &Worker, peer: SocketAddr, refusal: Refusal) {
 }
 
 /// Lets a connection in that a load balancer passes on, once it has said whose it is.
-async fn pass_on(mut stream: TcpStream, balancer: SocketAddr, permit: Permit, worker: Rc<Worker>) {
+async fn pass_on(mut stream: TcpStream, balancer: SocketAddr, permit: Permit, door: Door) {
+    let worker = &door.worker;
     let within = worker.node.config.limits.header_timeout;
     let header = timeout(within, proxy_protocol::receive(&mut stream)).await;
     let refused = match &header {
         Ok(Ok(client)) => {
             // Version 1 has no word for a balancer's own connection: HAProxy then names itself.
             return match client.filter(|client| *client != balancer) {
-                Some(client) => enter(stream, client, permit, worker),
-                None => own(stream, balancer, permit, worker).await,
+                Some(client) => enter(stream, client, permit, door),
+                None => own(stream, balancer, permit, door).await,
             };
         }
         Ok(Err(Fault::Silent | Fault::Io(_))) => {
@@ -127,11 +137,12 @@ async fn pass_on(mut stream: TcpStream, balancer: SocketAddr, permit: Permit, wo
 }
 
 /// A balancer's own connection: as a rule a health check, which says no more and is gone.
-async fn own(stream: TcpStream, balancer: SocketAddr, permit: Permit, worker: Rc<Worker>) {
+async fn own(stream: TcpStream, balancer: SocketAddr, permit: Permit, door: Door) {
+    let worker = &door.worker;
     let within = worker.node.config.limits.header_timeout;
     match timeout(within, stream.peek(&mut [0])).await {
         Ok(Ok(0) | Err(_)) => debug!(%balancer, "health check"),
-        Ok(Ok(_)) | Err(_) => enter(stream, balancer, permit, worker),
+        Ok(Ok(_)) | Err(_) => enter(stream, balancer, permit, door),
     }
 }
 

@@ -40,9 +40,9 @@ use crate::config;
 use crate::metrics::{FlowClosed, LinkSide};
 use crate::net::admission::Permit;
 use crate::net::writer::Writer;
-use crate::proto::Source;
 use crate::proto::keepalive::client::Due;
 use crate::proto::keepalive::{self, Assign, Expiry, PingWait};
+use crate::proto::{Profile, Source};
 use crate::sip::{Framer, Transport, Wire};
 
 pub use self::link::Link;
@@ -112,13 +112,13 @@ where
     /// Starts the actor of a UA's connection on this thread's worker, and names its flow.
     pub fn start(
         stream: S,
-        transport: Transport,
+        (transport, profile): (Transport, &'static Profile),
         remote: SocketAddr,
         permit: Permit,
         worker: Rc<Worker>,
     ) -> Flow {
         worker.node.metrics.connections.inc(transport);
-        Self::launch(stream, (transport, remote), Role::Ua(permit), worker).0
+        Self::launch(stream, (transport, profile, remote), Role::Ua(permit), worker).0
     }
 
     /// Starts the actor of a link on this thread's worker; names its flow, and whom to tell that it is to be closed.
@@ -131,13 +131,14 @@ where
     ) -> (Flow, Recipient<Close>) {
         worker.node.metrics.cluster_links.inc(link.side());
         let role = Role::Link(Box::new(link));
-        let (flow, address) = Self::launch(stream, (transport, remote), role, worker);
+        let over = (transport, &Profile::RFC5626, remote);
+        let (flow, address) = Self::launch(stream, over, role, worker);
         (flow, address.recipient())
     }
 
     fn launch(
         stream: S,
-        (transport, remote): (Transport, SocketAddr),
+        (transport, profile, remote): (Transport, &'static Profile, SocketAddr),
         role: Role,
         worker: Rc<Worker>,
     ) -> (Flow, Addr<Self>) {
@@ -160,8 +161,12 @@ where
             debug!(flow = %id, peer = %remote, "connected");
             Self {
                 stream,
-                source: Source { flow: *flow.insert(Flow { id, remote }), transport },
-                framer: Framer::new(config.limits.max_message),
+                source: Source { flow: *flow.insert(Flow { id, remote }), transport, profile },
+                framer: if profile.has_stun_on_streams {
+                    Framer::with_stun(config.limits.max_message)
+                } else {
+                    Framer::new(config.limits.max_message)
+                },
                 writer: Writer::new(queue),
                 keepalive: role.watched(&config.cluster),
                 message_due: None,

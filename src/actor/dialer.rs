@@ -28,8 +28,8 @@ use super::flows::Undelivered;
 use super::message::{Deliver, FlowFailed, Forward, NextHopFailed, Unforwarded};
 use super::worker::Worker;
 use crate::metrics::Refused;
-use crate::proto::NextHop;
 use crate::proto::proxy::BranchId;
+use crate::proto::{NextHop, Profile};
 use crate::sip::Transport;
 
 /// How long a next hop may take to accept a connection.
@@ -94,7 +94,9 @@ impl Dialer {
         let Some(Link::Connecting(waiting)) = self.links.remove(&to) else { return };
         let opened = stream.and_then(|stream| {
             let permit = self.worker.node.admission.admit(to.address.ip()).map_err(io::Error::other)?;
-            Ok(Connection::start(stream, Transport::Tcp, to.address, permit, Rc::clone(&self.worker)))
+            // A next hop is no UA.
+            let over = (Transport::Tcp, &Profile::RFC5626);
+            Ok(Connection::start(stream, over, to.address, permit, Rc::clone(&self.worker)))
         });
         match opened {
             Ok(flow) => {

@@ -30,7 +30,7 @@ use super::relayed::RelayedRequests;
 use super::settings;
 use super::worker::{Clock, Node};
 use super::workers::{self, Started};
-use crate::config::Config;
+use crate::config::{self, Config, Listen};
 use crate::metrics::Metrics;
 use crate::net::admin::Health;
 use crate::net::admission::Admission;
@@ -175,8 +175,12 @@ pub(super) struct Listeners {
 
 impl Listeners {
     fn open(config: &Config, workers: NonZeroUsize) -> Result<Self, StartError> {
-        let udp = open_each("listen.udp", &config.listen.udp, |address| listen::udp(address, workers))?;
-        let tcp = open_each("listen.tcp", &config.listen.tcp, |address| listen::tcp(address, workers))?;
+        let addresses = |listeners: &[config::Listener]| -> Vec<SocketAddr> {
+            listeners.iter().map(|listener| listener.address).collect()
+        };
+        let Listen { udp, tcp, .. } = &config.listen;
+        let udp = open_each("listen.udp", &addresses(udp), |address| listen::udp(address, workers))?;
+        let tcp = open_each("listen.tcp", &addresses(tcp), |address| listen::tcp(address, workers))?;
         let cluster = open_each("cluster.listen", config.cluster.listen.as_slice(), |address| {
             listen::tcp(address, workers)
         })?;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use flowhold_cluster::token::KeyRing;
 
 use super::worker::Node;
-use crate::config::{Config, PingTimeout};
+use crate::config::{self, Config, PingTimeout};
+use crate::proto::Profile;
 use crate::proto::keepalive::PingWait;
 use crate::proto::transaction::Timers;
 use crate::proto::{proxy, registrar};
@@ -17,6 +18,14 @@ const SERVER: &str = concat!("Flowhold/", env!("CARGO_PKG_VERSION"));
 /// After how many seconds a peer may come back that was turned away for want of room: long enough to let a burst
 /// pass, short enough not to be noticed.
 pub const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Which text of SIP outbound is followed on a listener.
+pub fn profile(config: &Config, listener: Option<config::Profile>) -> &'static Profile {
+    match listener.unwrap_or(config.outbound.profile) {
+        config::Profile::Rfc5626 => &Profile::RFC5626,
+        config::Profile::Draft03 => &Profile::DRAFT03,
+    }
+}
 
 /// How long the server waits for the next ping.
 pub fn ping_wait(config: &Config) -> PingWait {

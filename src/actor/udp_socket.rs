@@ -25,8 +25,8 @@ use super::message::Deliver;
 use super::worker::Worker;
 use crate::metrics::{FlowClosed, Refused};
 use crate::net::icmp;
-use crate::proto::Source;
 use crate::proto::keepalive::{self, Assign, Expiry};
+use crate::proto::{Profile, Source};
 use crate::sip::{Message, Transport, stun};
 
 /// The largest datagram there is.
@@ -42,6 +42,8 @@ thread_local! {
 /// The actor of one UDP socket.
 pub struct UdpSocket {
     socket: Rc<Socket>,
+    /// Which text of SIP outbound is followed.
+    profile: &'static Profile,
     id: FlowId,
     worker: Rc<Worker>,
     /// Datagrams that the kernel had no room for, and how many octets they are.
@@ -61,13 +63,18 @@ struct Watched {
 
 impl UdpSocket {
     /// Starts the actor of a bound socket on this thread's worker, and names it.
-    pub fn start(socket: std::net::UdpSocket, worker: Rc<Worker>) -> io::Result<FlowId> {
+    pub fn start(
+        socket: std::net::UdpSocket,
+        profile: &'static Profile,
+        worker: Rc<Worker>,
+    ) -> io::Result<FlowId> {
         let socket = Rc::new(Socket::from_std(socket)?);
         let mut id = None;
         Self::create(|ctx| {
             ctx.set_mailbox_capacity(worker.node.config.limits.socket_mailbox);
             Self {
                 socket,
+                profile,
                 id: *id.insert(worker.node.flows.open(worker.index, ctx.address().recipient())),
                 worker,
                 waiting: VecDeque::new(),
@@ -132,7 +139,7 @@ impl UdpSocket {
     }
 
     fn receive_sip(&mut self, datagram: &[u8], remote: SocketAddr) {
-        let source = Source { flow: self.flow(remote), transport: Transport::Udp };
+        let source = Source { flow: self.flow(remote), transport: Transport::Udp, profile: self.profile };
         let limit = self.worker.node.config.limits.max_message;
         match Message::parse(Bytes::copy_from_slice(datagram)) {
             Ok(message) if datagram.len() <= limit => {

@@ -22,6 +22,8 @@ use super::registrar::Registrar;
 use super::settings;
 use super::udp_socket::UdpSocket;
 use super::worker::{Node, Peers, Worker};
+use crate::config::{Config, Listen};
+use crate::proto::Profile;
 use crate::proto::proxy::Proxy as Core;
 use crate::proto::relay::Relay;
 
@@ -58,7 +60,7 @@ pub(super) async fn start(
     let inbound: Vec<Recipient<Inbound>> = proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
 
     let mut links = Vec::new();
-    let mut doors = doors(listeners, arbiters.len());
+    let mut doors = doors(listeners, &node.config, arbiters.len());
     let actors = registrars.into_iter().zip(proxies).zip(relays);
     for ((index, arbiter), ((registrar, proxy), relay)) in (0..).zip(arbiters).zip(actors) {
         let peers = Peers {
@@ -83,18 +85,21 @@ pub(super) async fn start(
 /// The sockets of one worker.
 #[derive(Default)]
 struct Doors {
-    udp: Vec<std::net::UdpSocket>,
-    tcp: Vec<std::net::TcpListener>,
+    udp: Vec<(std::net::UdpSocket, &'static Profile)>,
+    tcp: Vec<(std::net::TcpListener, &'static Profile)>,
     cluster: Vec<std::net::TcpListener>,
 }
 
-fn doors(listeners: Listeners, workers: usize) -> Vec<Doors> {
+fn doors(listeners: Listeners, config: &Config, workers: usize) -> Vec<Doors> {
     let mut doors: Vec<Doors> = (0..workers).map(|_| Doors::default()).collect();
-    for listener in listeners.udp {
-        doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.udp.push(socket));
+    let Listen { udp, tcp, .. } = &config.listen;
+    for (listener, configured) in listeners.udp.into_iter().zip(udp) {
+        let profile = settings::profile(config, configured.profile);
+        doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.udp.push((socket, profile)));
     }
-    for listener in listeners.tcp {
-        doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.tcp.push(socket));
+    for (listener, configured) in listeners.tcp.into_iter().zip(tcp) {
+        let profile = settings::profile(config, configured.profile);
+        doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.tcp.push((socket, profile)));
     }
     for listener in listeners.cluster {
         doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.cluster.push(socket));
@@ -105,14 +110,15 @@ fn doors(listeners: Listeners, workers: usize) -> Vec<Doors> {
 impl Doors {
     /// Opens them, after the proxy has been shown its way out.
     fn open(self, worker: &Rc<Worker>, proxy: &Addr<Proxy>) -> io::Result<Option<Recipient<Members>>> {
-        let udp: io::Result<_> = self.udp.into_iter().map(|socket| open_udp(socket, worker)).collect();
+        let udp: io::Result<_> =
+            self.udp.into_iter().map(|(socket, profile)| open_udp(socket, profile, worker)).collect();
         let (failed, unforwarded) = (proxy.clone().recipient(), proxy.clone().recipient());
         let dialer = Dialer::new(Rc::clone(worker), udp?, failed, unforwarded).start();
         let _ = worker.dialer.set(dialer.clone().recipient());
         proxy.do_send(WayOut(dialer.recipient()));
-        for listener in self.tcp {
+        for (listener, profile) in self.tcp {
             let listener = TcpListener::from_std(listener)?;
-            actix_rt::spawn(accept(listener, Rc::clone(worker)));
+            actix_rt::spawn(accept(listener, profile, Rc::clone(worker)));
         }
         let Some(cluster) = &worker.node.cluster else { return Ok(None) };
         for listener in self.cluster {
@@ -123,7 +129,11 @@ impl Doors {
     }
 }
 
-fn open_udp(socket: std::net::UdpSocket, worker: &Rc<Worker>) -> io::Result<(SocketAddr, FlowId)> {
+fn open_udp(
+    socket: std::net::UdpSocket,
+    profile: &'static Profile,
+    worker: &Rc<Worker>,
+) -> io::Result<(SocketAddr, FlowId)> {
     let local = socket.local_addr()?;
-    Ok((local, UdpSocket::start(socket, Rc::clone(worker))?))
+    Ok((local, UdpSocket::start(socket, profile, Rc::clone(worker))?))
 }

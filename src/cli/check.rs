@@ -37,8 +37,8 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
 
 /// What a node would do, in a line.
 fn summary(config: &Config) -> String {
-    let udp = config.listen.udp.iter().map(|address| format!("udp {address}"));
-    let tcp = config.listen.tcp.iter().map(|address| format!("tcp {address}"));
+    let udp = config.listen.udp.iter().map(|listener| format!("udp {}", listener.address));
+    let tcp = config.listen.tcp.iter().map(|listener| format!("tcp {}", listener.address));
     let cluster = config.cluster.listen.iter().map(|address| format!("cluster {address}"));
     let listeners: Vec<String> = udp.chain(tcp).chain(cluster).collect();
     format!(

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
 
+use flowhold::proto::Profile;
 use flowhold::proto::keepalive::client::Pace;
 use flowhold::proto::login::Login;
 use flowhold::proto::recovery::{self, BackOff};
@@ -111,19 +112,24 @@ pub(crate) struct UserAgent {
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
     /// How long a binding is asked for
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = a_second_or_more)]
     expires: Duration,
     /// Where no Flow-Timer is given, pings streams every 672 to 840 s and not every 95 to 120 s
     #[arg(long)]
     battery: bool,
+    /// Which text of SIP outbound the proxies follow: rfc5626, or draft03 (draft-ietf-sip-outbound-03)
+    ///
+    /// In draft03 keep-alives are STUN on every transport, over those --proxy that have keepalive=stun in their URI.
+    #[arg(long, value_name = "NAME", default_value = "rfc5626", value_parser = profile)]
+    profile: &'static Profile,
     /// What the wait for a failed flow grows from while no flow is up (RFC 5626 §4.5)
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = a_wait)]
     base_all_failed: Duration,
     /// What it grows from while another flow is up
-    #[arg(long, value_name = "TIME", default_value = "90s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "90s", value_parser = a_wait)]
     base_some_up: Duration,
     /// The longest wait
-    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = a_wait)]
     max_wait: Duration,
 }
 
@@ -144,6 +150,10 @@ fn aor(text: &str) -> Result<String, String> {
     }
 }
 
+fn profile(name: &str) -> Result<&'static Profile, String> {
+    Profile::of(name).ok_or_else(|| "rfc5626 or draft03".to_owned())
+}
+
 fn proxy(text: &str) -> Result<String, String> {
     let uri = uri(text)?;
     match uri.transport() {
@@ -151,6 +161,20 @@ fn proxy(text: &str) -> Result<String, String> {
         None | Some(Transport::Udp | Transport::Tcp) => Ok(text.to_owned()),
         Some(_) => Err("transports are udp and tcp".to_owned()),
     }
+}
+
+fn at_least(least: Duration, text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time < least { Err(format!("{} at least", humantime::format_duration(least))) } else { Ok(time) }
+}
+
+fn a_second_or_more(text: &str) -> Result<Duration, String> {
+    at_least(Duration::from_secs(1), text)
+}
+
+/// Not so short that a proxy that is down is called in a loop.
+fn a_wait(text: &str) -> Result<Duration, String> {
+    at_least(Duration::from_millis(50), text)
 }
 
 pub(crate) fn run(options: &UserAgent) -> ExitCode {
@@ -190,6 +214,7 @@ fn settings(options: &UserAgent) -> Result<Settings, String> {
         base_all_failed: options.base_all_failed,
         base_some_up: options.base_some_up,
     };
+    registrations.profile = options.profile;
     if options.battery {
         registrations.stream_pace = Pace::STREAM_ON_BATTERY;
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use super::model::{Config, PingTimeout};
+use super::model::{Config, Listener, PingTimeout};
 use super::next_hop::NextHopTransport;
 
 /// More than anybody needs to change keys, few enough to look through for each token.
@@ -101,7 +101,7 @@ fn check_listeners(config: &Config, found: &mut Findings) {
         );
     }
     if let Some(address) = admin {
-        if address.port() != 0 && listen.tcp.contains(&address) {
+        if address.port() != 0 && listen.tcp.iter().any(|listener| listener.address == address) {
             found.fault(
                 &["admin.listen", "listen.tcp"],
                 format!("{address} is a TCP listener for SIP as well"),
@@ -118,8 +118,9 @@ fn check_listeners(config: &Config, found: &mut Findings) {
     }
     if listen.advertise.is_empty() {
         for (keys, addresses) in [(&["listen.udp"], &listen.udp), (&["listen.tcp"], &listen.tcp)] {
-            for address in addresses.iter().filter(|address| address.ip().is_unspecified()) {
-                let sent_by = listen.sent_by(*address);
+            let addresses = addresses.iter().map(|listener| listener.address);
+            for address in addresses.filter(|address| address.ip().is_unspecified()) {
+                let sent_by = listen.sent_by(address);
                 found.warning(
                     keys,
                     format!("Via and Path will carry {sent_by} for {address}: set listen.advertise if peers need another"),
@@ -130,7 +131,8 @@ fn check_listeners(config: &Config, found: &mut Findings) {
 }
 
 /// The addresses that stand in a list again; port 0 is another port each time.
-fn repeated(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+fn repeated(listeners: &[Listener]) -> Vec<SocketAddr> {
+    let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let again = |(index, address): &(usize, &SocketAddr)| {
         address.port() != 0 && addresses[..*index].contains(address)
     };

@@ -30,8 +30,8 @@ mod units;
 pub use fault::{Fault, Faults};
 pub use load::{DEFAULTS, Loaded, load};
 pub use model::{
-    Admin, Cluster, Config, Limits, Listen, Location, Log, LogFormat, Node, Outbound, PingTimeout, Profile,
-    Proxy, RedisMode, Registrar, Store, TokenKey, Tokens, WhenDown,
+    Admin, Cluster, Config, Limits, Listen, Listener, Location, Log, LogFormat, Node, Outbound, PingTimeout,
+    Profile, Proxy, RedisMode, Registrar, Store, TokenKey, Tokens, WhenDown,
 };
 pub use network::Network;
 pub use next_hop::{Matcher, NextHop, NextHopTransport, Route};

@@ -59,17 +59,26 @@ impl Node {
 #[serde(deny_unknown_fields)]
 pub struct Listen {
     /// UDP listeners, for SIP and STUN. Port 0: any free port.
-    #[serde(deserialize_with = "units::addresses")]
-    pub udp: Vec<SocketAddr>,
+    #[serde(deserialize_with = "units::listeners")]
+    pub udp: Vec<Listener>,
     /// TCP listeners. Port 0: any free port.
-    #[serde(deserialize_with = "units::addresses")]
-    pub tcp: Vec<SocketAddr>,
+    #[serde(deserialize_with = "units::listeners")]
+    pub tcp: Vec<Listener>,
     /// Host or host:port for Via and Path; empty: the listener's own address. See [`Listen::sent_by`].
     #[serde(deserialize_with = "units::advertise")]
     pub advertise: String,
     /// Load balancers, whose connections begin with a PROXY protocol header.
     #[serde(deserialize_with = "network::networks")]
     pub proxy_protocol_from: Vec<Network>,
+}
+
+/// A listener, written `IP:PORT` or `IP:PORT;profile=NAME`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Which text of SIP outbound is followed there; none: the node's.
+    pub profile: Option<Profile>,
 }
 
 impl Listen {
@@ -112,6 +121,8 @@ pub struct Outbound {
 pub enum Profile {
     /// RFC 5626.
     Rfc5626,
+    /// draft-ietf-sip-outbound-03.
+    Draft03,
 }
 
 /// How long a flow with a Flow-Timer may be silent before it is closed.

@@ -4,11 +4,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::model::{LogFormat, PingTimeout, Profile, RedisMode, Store, TokenKey, WhenDown};
+use super::model::{Listener, LogFormat, PingTimeout, Profile, RedisMode, Store, TokenKey, WhenDown};
 use super::secret::Secret;
 
 /// `"120s"`, `"1h 30m"`, `"500ms"`.
@@ -41,12 +42,10 @@ pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error
     text(from, parse_size)
 }
 
-/// A list of `"IP:PORT"`.
-pub(super) fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>, D::Error> {
-    Vec::<String>::deserialize(from)?
-        .iter()
-        .map(|text| parse_address(text).map_err(D::Error::custom))
-        .collect()
+/// A list of `"IP:PORT"`, each with `;profile=NAME` where it is not the node's.
+pub(super) fn listeners<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Listener>, D::Error> {
+    let listeners = Vec::<String>::deserialize(from)?;
+    listeners.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 /// `"IP:PORT"`; `""` is none.
@@ -88,7 +87,7 @@ pub(super) fn token_keys<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Token
 }
 
 pub(super) fn profile<'de, D: Deserializer<'de>>(from: D) -> Result<Profile, D::Error> {
-    one_of(from, &[("rfc5626", Profile::Rfc5626)])
+    one_of(from, PROFILES)
 }
 
 pub(super) fn store<'de, D: Deserializer<'de>>(from: D) -> Result<Store, D::Error> {
@@ -182,6 +181,24 @@ fn parse_size(text: &str) -> Result<usize, String> {
         .filter(|_| unit > 0)
         .and_then(|number| number.checked_mul(unit))
         .ok_or_else(|| format!("`{text}` is not a size such as \"512B\", \"64KiB\" or \"1MiB\""))
+}
+
+const PROFILES: &[(&str, Profile)] = &[("rfc5626", Profile::Rfc5626), ("draft03", Profile::Draft03)];
+
+impl FromStr for Listener {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Listener, String> {
+        let (address, profile) = match text.split_once(";profile=") {
+            None => (text, None),
+            Some((address, name)) => {
+                let known = PROFILES.iter().find(|(known, _)| *known == name);
+                let wrong = || format!("`{text}`: there is no profile `{name}`, but rfc5626 and draft03");
+                (address, Some(known.ok_or_else(wrong)?.1))
+            }
+        };
+        Ok(Listener { address: parse_address(address)?, profile })
+    }
 }
 
 fn parse_address(text: &str) -> Result<SocketAddr, String> {

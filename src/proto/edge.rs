@@ -22,7 +22,7 @@ use std::time::Duration;
 use flowhold_cluster::flow::{self, Flow, NodeRun};
 use flowhold_cluster::token::{FlowToken, KeyRing, TokenError};
 
-use super::Source;
+use super::{Profile, Source};
 use crate::sip::{Message, Name, Transport};
 
 /// What a node needs in order to make and to follow flow tokens.
@@ -120,7 +120,11 @@ pub fn value(token: Option<&str>, at: &[u8], transport: Transport, form: Form) -
         value.extend_from_slice(b";transport=");
         value.extend(transport.as_via_str().bytes().map(|octet| octet.to_ascii_lowercase()));
     }
-    value.extend_from_slice(if form == Form::FirstHopPath { b";lr;ob>" } else { b";lr>" });
+    value.extend_from_slice(match form {
+        Form::FirstHopPath => b";lr;ob>",
+        Form::StunPath => b";lr;keepalive=stun>",
+        Form::Path | Form::RecordRoute | Form::SecureRecordRoute => b";lr>",
+    });
     value
 }
 
@@ -129,6 +133,8 @@ pub fn value(token: Option<&str>, at: &[u8], transport: Transport, form: Form) -
 pub enum Form {
     /// Path, where the UA itself is at the other end of the flow.
     FirstHopPath,
+    /// The same in a text of outbound that has no `ob`: it announces STUN.
+    StunPath,
     /// Path, where another proxy is.
     Path,
     /// Record-Route, and Route.
@@ -139,8 +145,12 @@ pub enum Form {
 
 impl Form {
     /// RFC 5626 §5.1: the first hop, and no other, writes `ob`; the Via tells who that is.
-    pub fn of_path(request: &Message) -> Form {
-        if is_first_hop(request) { Form::FirstHopPath } else { Form::Path }
+    pub fn of_path(request: &Message, profile: &Profile) -> Form {
+        match (is_first_hop(request), profile.marks_first_hop) {
+            (false, _) => Form::Path,
+            (true, true) => Form::FirstHopPath,
+            (true, false) => Form::StunPath,
+        }
     }
 }
 
@@ -188,10 +198,8 @@ pub(super) const NOT_SAID: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNS
 
 /// The flow that a token names.
 pub(super) fn flow_of(token: &FlowToken) -> Source {
-    Source {
-        flow: Flow { id: token.flow, remote: token.over.remote().unwrap_or(NOT_SAID) },
-        transport: transport_of(token.over.transport()),
-    }
+    let flow = Flow { id: token.flow, remote: token.over.remote().unwrap_or(NOT_SAID) };
+    Source::new(flow, transport_of(token.over.transport()))
 }
 
 /// What a flow runs over, in SIP's words.

@@ -10,6 +10,7 @@ mod hop;
 pub mod keepalive;
 pub mod locate;
 pub mod login;
+pub mod profile;
 pub mod proxy;
 mod random;
 pub mod recovery;
@@ -22,4 +23,5 @@ pub mod ua;
 mod via;
 
 pub use hop::{Hop, NextHop};
+pub use profile::Profile;
 pub use source::Source;

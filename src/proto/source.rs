@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use flowhold_cluster::flow::Flow;
 
+use super::Profile;
 use crate::sip::{Transport, Via};
 
 /// Where a message came from.
@@ -13,9 +14,16 @@ pub struct Source {
     pub flow: Flow,
     /// What the flow runs over.
     pub transport: Transport,
+    /// Which text of SIP outbound is followed on it.
+    pub profile: &'static Profile,
 }
 
 impl Source {
+    /// Of a flow on which RFC 5626 is followed, or where that does not matter.
+    pub const fn new(flow: Flow, transport: Transport) -> Source {
+        Source { flow, transport, profile: &Profile::RFC5626 }
+    }
+
     /// The peer's address.
     pub fn ip(&self) -> IpAddr {
         self.flow.remote.ip()

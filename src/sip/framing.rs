@@ -14,10 +14,14 @@
 //!           Refusal::Garbage                               other Refusal
 //! ```
 //!
+//! Between messages there may be STUN too, for peers that keep their connections alive so: an octet of 0 or 1 begins it
+//! ([`Framer::with_stun`]).
+//!
 //! Any split of the same octets gives the same frames. Between messages nothing is kept but how much of a ping has come.
 
 use super::index::Index;
 use super::message::Message;
+use super::stun;
 use bytes::Bytes;
 use memchr::memmem;
 use std::sync::LazyLock;
@@ -38,6 +42,8 @@ pub enum Frame {
     Pong,
     /// A whole message, its body as long as Content-Length says.
     Message(Message),
+    /// What begins as STUN between messages, as long as its header says.
+    Stun(Bytes),
 }
 
 /// Why the stream cannot be read any further. It is answered where there is a head, and closed.
@@ -92,6 +98,7 @@ impl Refusal {
 #[derive(Debug)]
 pub struct Framer {
     max_message: usize,
+    has_stun: bool,
     /// How many octets of a ping have come, 0 to 3.
     ping: u8,
     partial: Option<Box<Partial>>,
@@ -110,7 +117,12 @@ struct Partial {
 impl Framer {
     /// For messages of at most `max_message` octets, head and body.
     pub fn new(max_message: usize) -> Self {
-        Self { max_message, ping: 0, partial: None }
+        Self { max_message, has_stun: false, ping: 0, partial: None }
+    }
+
+    /// The same for a stream with STUN between its messages.
+    pub fn with_stun(max_message: usize) -> Self {
+        Self { has_stun: true, ..Self::new(max_message) }
     }
 
     /// The next frame, taking its octets off `input`; `None` when `input` is used up.
@@ -126,10 +138,12 @@ impl Framer {
                     }
                     continue;
                 }
+                let is_stun = self.has_stun && stun::is_stun(&[octet]);
                 return match self.ping {
+                    0 if is_stun => self.stun(Vec::new(), input),
                     0 if super::lex::is_token_octet(octet) => self.begin(input),
                     // RFC 5626 §3.5.1: one CRLF is the answer to a ping.
-                    2 if super::lex::is_token_octet(octet) => {
+                    2 if is_stun || super::lex::is_token_octet(octet) => {
                         self.ping = 0;
                         Ok(Some(Frame::Pong))
                     }
@@ -177,6 +191,9 @@ impl Framer {
 
     fn resume(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, Refusal> {
         let Some(mut partial) = self.partial.take() else { return Ok(None) };
+        if stun::is_stun(&partial.octets) {
+            return self.stun(partial.octets, input);
+        }
         if partial.head.is_none() {
             // No more than may be in a head is taken before its end is known, so that nothing behind it is.
             let room = (self.max_message + 1).saturating_sub(partial.octets.len()).min(input.len());
@@ -205,6 +222,25 @@ impl Framer {
             return Ok(None);
         }
         Ok(Some(Frame::Message(Message::from_parts(Bytes::from(partial.octets), index))))
+    }
+
+    /// Goes on with STUN, of which `octets` have come.
+    fn stun(&mut self, mut octets: Vec<u8>, input: &mut &[u8]) -> Result<Option<Frame>, Refusal> {
+        for part in [Some(stun::HEADER_LEN), None] {
+            // The header first, because it tells the length of the rest.
+            let Some(total) = part.or_else(|| stun::announced(&octets)) else { break };
+            if total > self.max_message {
+                return Err(Refusal::TooLarge { head: None });
+            }
+            let missing = total.saturating_sub(octets.len()).min(input.len());
+            octets.extend_from_slice(&input[..missing]);
+            *input = &input[missing..];
+            if part.is_none() && octets.len() == total {
+                return Ok(Some(Frame::Stun(Bytes::from(octets))));
+            }
+        }
+        self.partial = Some(Box::new(Partial { octets, searched: 0, head: None }));
+        Ok(None)
     }
 
     fn keep(&mut self, octets: &[u8], head: Option<(Index, usize)>) {

@@ -154,7 +154,8 @@ async fn open(NextHop { transport, address }: NextHop) -> io::Result<Opened> {
 }
 
 async fn read_stream(mut stream: tcp::OwnedReadHalf, teller: &Teller) -> Why {
-    let mut framer = Framer::new(MAX_MESSAGE);
+    // A peer that does not send STUN is framed the same.
+    let mut framer = Framer::with_stun(MAX_MESSAGE);
     let mut buffer = vec![0; 16 << 10];
     loop {
         let mut octets = match stream.read(&mut buffer).await {
@@ -170,6 +171,11 @@ async fn read_stream(mut stream: tcp::OwnedReadHalf, teller: &Teller) -> Why {
                 Ok(Some(Frame::Ping)) => {
                     teller.tell(Heard::Pong).await;
                     teller.tell(Heard::Pong).await;
+                }
+                Ok(Some(Frame::Stun(octets))) => {
+                    if let Some(response) = stun::parse_response(&octets) {
+                        teller.tell(Heard::Stun(response)).await;
+                    }
                 }
                 Ok(None) => break,
                 Err(refusal) => return Why::Broken(refusal.to_string()),

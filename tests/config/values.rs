@@ -84,7 +84,7 @@ fn sizes_have_a_binary_unit() {
 fn a_listener_is_an_address_and_a_port() {
     let listen =
         load_text("[listen]\nudp = [\"[::1]:5060\"]\ntcp = [\"127.0.0.1:0\"]\n", &[]).unwrap().config.listen;
-    assert!(listen.udp[0].is_ipv6());
+    assert!(listen.udp[0].address.is_ipv6());
     for wrong in ["localhost:5060", "127.0.0.1", ":5060", "::1:5060", "127.0.0.1:65536"] {
         assert_eq!(
             faults_of(&format!("[listen]\ntcp = [\"127.0.0.1:5060\", \"{wrong}\"]\n")),
@@ -135,18 +135,36 @@ fn advertise_is_a_host_with_or_without_a_port() {
 }
 
 #[test]
+fn a_listener_may_follow_another_profile_than_the_node() {
+    let text = "[listen]\nudp = [\"127.0.0.1:0\", \"127.0.0.1:0;profile=draft03\"]\n\
+                tcp = [\"[::1]:5061;profile=rfc5626\"]\n[outbound]\nprofile = \"draft03\"\n";
+    let config = load_text(text, &[]).unwrap().config;
+    assert_eq!(config.outbound.profile, Profile::Draft03);
+    let profiles: Vec<_> =
+        config.listen.udp.iter().chain(&config.listen.tcp).map(|listener| listener.profile).collect();
+    assert_eq!(profiles, [None, Some(Profile::Draft03), Some(Profile::Rfc5626)]);
+    assert_eq!(
+        faults_of("[listen]\ntcp = [\"127.0.0.1:5060;profile=rfc3261\"]\nudp = [\"x;profile=draft03\"]\n"),
+        [
+            "listen.tcp: `127.0.0.1:5060;profile=rfc3261`: there is no profile `rfc3261`, but rfc5626 and draft03",
+            "listen.udp: `x` is not IP:PORT such as \"127.0.0.1:5060\", \"0.0.0.0:5060\" or \"[::1]:5060\"",
+        ]
+    );
+}
+
+#[test]
 fn a_choice_of_a_later_version_is_refused_with_what_there_is() {
     let config =
         load_text("[location]\nstore = \"memory\"\n[outbound]\nprofile = \"rfc5626\"\n", &[]).unwrap().config;
     assert_eq!((config.location.store, config.outbound.profile), (Store::Memory, Profile::Rfc5626));
     assert_eq!(
         faults_of(
-            "[location]\nstore = \"etcd\"\n[outbound]\nprofile = \"draft03\"\n[log]\nformat = \"xml\"\n"
+            "[location]\nstore = \"etcd\"\n[outbound]\nprofile = \"draft04\"\n[log]\nformat = \"xml\"\n"
         ),
         [
             "location.store: `etcd` is not among what this version has: \"memory\", \"redis\"",
             "log.format: `xml` is not among what this version has: \"text\", \"json\"",
-            "outbound.profile: `draft03` is not among what this version has: \"rfc5626\"",
+            "outbound.profile: `draft04` is not among what this version has: \"rfc5626\", \"draft03\"",
         ]
     );
     assert_eq!(load_text("[log]\nformat = \"json\"\n", &[]).unwrap().config.log.format, LogFormat::Json);

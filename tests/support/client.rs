@@ -214,19 +214,24 @@ impl Client {
     /// The next octets of a stream must be these.
     #[track_caller]
     pub(crate) fn expect_octets(&self, expected: &[u8]) {
+        let got = self.receive_octets(expected.len(), &shown(expected));
+        assert_eq!(shown(&got), shown(expected));
+    }
+
+    /// The next so many octets of a stream.
+    #[track_caller]
+    pub(crate) fn receive_octets(&self, count: usize, what: &str) -> Vec<u8> {
         let until = Instant::now() + DEADLINE;
         loop {
             let mut inbox = self.inbox.borrow_mut();
-            if inbox.len() >= expected.len() {
-                let got: Vec<u8> = inbox.drain(..expected.len()).collect();
-                assert_eq!(shown(&got), shown(expected));
-                return;
+            if inbox.len() >= count {
+                return inbox.drain(..count).collect();
             }
             drop(inbox);
             match self.read(until) {
                 Progress::Octets => {}
-                Progress::Nothing => panic!("`{}` did not come within {DEADLINE:?}", shown(expected)),
-                Progress::Closed => panic!("closed instead of `{}`", shown(expected)),
+                Progress::Nothing => panic!("`{what}` did not come within {DEADLINE:?}"),
+                Progress::Closed => panic!("closed instead of `{what}`"),
             }
         }
     }

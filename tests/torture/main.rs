@@ -123,7 +123,7 @@ fn read(whole: &[u8], segments: &[&[u8]]) -> Stream {
                     assert!(whole.windows(octets.len()).any(|window| window == octets));
                     messages += 1;
                 }
-                Ok(Some(Frame::Ping | Frame::Pong)) => {}
+                Ok(Some(Frame::Ping | Frame::Pong | Frame::Stun(_))) => {}
                 Ok(None) => break,
                 Err(refusal) => return refused(&refusal),
             }

@@ -7,6 +7,7 @@ mod support;
 mod calls;
 mod command_line;
 mod demo;
+mod draft03;
 mod keepalive;
 mod messages;
 mod recovery;

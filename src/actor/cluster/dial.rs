@@ -40,7 +40,7 @@ pub async fn dial(
     let up = cluster.links.open(node, LinkSide::Dialed, 0);
     let link = Link::dialed(Arc::clone(node), config.link_ping, config.link_pong, owner, up);
     let (flow, transport, close) = stream.start(link, worker)?;
-    Ok(Opened { link: Source { flow, transport }, close })
+    Ok(Opened { link: Source::new(flow, transport), close })
 }
 
 async fn connect(cluster: &Cluster, member: &Member, max_message: usize) -> Result<Stream, Failure> {

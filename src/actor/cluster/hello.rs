@@ -120,7 +120,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Talk<'s, S> {
             self.unread.start = self.unread.end - unread.len();
             match frame {
                 Some(Frame::Message(message)) => return Ok(message),
-                Some(Frame::Ping | Frame::Pong) => return Err(Refusal::NotAHello.into()),
+                Some(Frame::Ping | Frame::Pong | Frame::Stun(_)) => return Err(Refusal::NotAHello.into()),
                 None => {}
             }
             let read = self.stream.read(&mut self.buffer).await?;

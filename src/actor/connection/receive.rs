@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Connection, Link};
-use crate::metrics::{FlowClosed, LinkSide};
-use crate::sip::{Frame, Message, Refusal, Wire};
+use crate::metrics::{FlowClosed, LinkSide, Refused};
+use crate::sip::{Frame, Message, Refusal, Wire, stun};
 
 /// A connection reads this often before others on its worker get their turn.
 const READS_PER_TURN: usize = 4;
@@ -70,8 +70,10 @@ where
             match self.framer.next(&mut octets) {
                 Ok(Some(Frame::Ping)) => {
                     self.keepalive.ping(now);
-                    pongs += 1;
+                    // Elsewhere line ends between messages mean nothing.
+                    pongs += usize::from(self.source.profile.has_crlf_keepalive);
                 }
+                Ok(Some(Frame::Stun(octets))) => self.answer_stun(&octets),
                 // RFC 5626 §3.5.1: a lone CRLF is a pong; a server sent no ping, so there is nothing to match.
                 Ok(Some(Frame::Pong)) => self.take_pong(now),
                 Ok(Some(Frame::Message(message))) => {
@@ -119,6 +121,18 @@ where
             self.push(Wire::from(Bytes::from_static(&PONGS[..2 * slice])));
             count -= slice;
         }
+    }
+
+    /// A Binding request between messages, where that is a keep-alive.
+    fn answer_stun(&mut self, octets: &[u8]) {
+        let metrics = &self.worker.node.metrics;
+        let Some(request) = stun::parse(octets) else {
+            metrics.refused.inc(Refused::Stun);
+            return;
+        };
+        metrics.pings.inc(self.source.transport);
+        let response = stun::binding_response(&request, self.source.flow.remote);
+        self.push(Wire::from(Bytes::copy_from_slice(&response)));
     }
 
     fn watch_message(&mut self, now: Instant) {

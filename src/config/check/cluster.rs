@@ -28,7 +28,7 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
 fn check_listener(config: &Config, found: &mut Findings) {
     let cluster = &config.cluster;
     let Some(address) = cluster.listen else { return };
-    if address.port() != 0 && config.listen.tcp.contains(&address) {
+    if address.port() != 0 && config.listen.tcp.iter().any(|listener| listener.address == address) {
         found.fault(
             &["cluster.listen", "listen.tcp"],
             format!("{address} is a TCP listener for UAs as well: nodes have one of their own"),

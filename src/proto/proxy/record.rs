@@ -36,7 +36,12 @@ impl Proxy {
         // RFC 5626 §5.1: the URI of the first hop has the flow's token and `ob`. Departs from it in that a REGISTER without
         // reg-id gets a Path too: its UA is behind its NAT all the same.
         let at = self.settings.sent_by.of(registrar.transport);
-        let path = self.settings.edge().value(Some(from), at, registrar.transport, Form::of_path(request));
+        let path = self.settings.edge().value(
+            Some(from),
+            at,
+            registrar.transport,
+            Form::of_path(request, from.profile),
+        );
         edit.push_path(&path);
         // Departs from RFC 3327 §5.2, which has a proxy refuse what does not support Path: the extension asks nothing of the
         // UA but to ignore a field, and registrars refuse a Path without it.
@@ -96,6 +101,9 @@ impl Proxy {
         let is_success = response.status().is_some_and(|status| (200..300).contains(&status));
         let request =
             context.request.as_ref().filter(|_| is_success && context.method == Method::Register)?;
+        if !context.from.profile.has_flow_timer {
+            return Some(Assign { flow_timer: None });
+        }
         let ours = match context.from.transport {
             Transport::Udp => self.settings.flow_timer_udp,
             _ => self.settings.flow_timer,

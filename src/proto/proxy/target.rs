@@ -52,7 +52,7 @@ impl Target {
     /// The flow to the UA, if it is reached over one, whichever node has it.
     pub(super) fn flow(&self) -> Option<Source> {
         match self {
-            Target::Binding(binding) => Some(Source { flow: binding.flow, transport: self.transport() }),
+            Target::Binding(binding) => Some(Source::new(binding.flow, self.transport())),
             Target::Flow(to) => Some(*to),
             Target::Elsewhere(token) => Some(flow_of(token)),
             Target::NextHop(_) => None,

@@ -5,7 +5,7 @@ use super::settings::{Link, Settings};
 use super::{Action, Event, Why};
 use crate::proto::keepalive::client::{Client, Due, Pong};
 use crate::proto::random::between;
-use crate::sip::{Message, Transport, Wire, stun};
+use crate::sip::{Message, Wire, stun};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use std::collections::VecDeque;
@@ -90,11 +90,7 @@ impl Flow {
         if !matches!(self.state, State::Connecting) {
             return;
         }
-        let pace = match link.transport {
-            Transport::Udp => shared.settings.udp_pace,
-            _ => shared.settings.stream_pace,
-        };
-        self.keepalive = Client::new(pace);
+        self.keepalive = Client::new(shared.settings.pace(self.reg_id, link));
         self.registration.renew();
         self.state = State::Registering { link };
         self.register(link, false, shared);

@@ -12,6 +12,7 @@
 use super::settings::{Link, Settings};
 use crate::proto::keepalive::client;
 use crate::proto::login::{Login, Unanswered};
+use crate::proto::profile::ShownIn;
 use crate::proto::transaction::{Fired, NonInviteClient, Received, Timers};
 use crate::sip::{Address, MAGIC_COOKIE, Message, Name, Request, Wire, unquote};
 use std::time::{Duration, Instant};
@@ -243,14 +244,19 @@ impl Registration {
         let seconds = own
             .and_then(|contact| number(contact.params.value("expires")?))
             .or_else(|| response.first(Name::Expires).and_then(number));
-        let outbound_required = response.has_tag(Name::Require, "outbound");
-        let flow_timer = response.first(Name::FlowTimer).and_then(number);
+        let profile = settings.profile;
+        let is_applied = match profile.shown_in {
+            // RFC 5626 §4.2.1: `outbound` in Require says that registrar and edge proxies took part.
+            ShownIn::Require => response.has_tag(Name::Require, "outbound"),
+            ShownIn::Supported => response.has_tag(Name::Supported, "outbound"),
+        };
+        let flow_timer = response.first(Name::FlowTimer).filter(|_| profile.has_flow_timer).and_then(number);
+        let outbound_required = is_applied && profile.has_crlf_keepalive;
         let flow_timer = flow_timer.map(|seconds| Duration::from_secs(seconds.into()));
         Registered {
             expires: seconds.map_or(self.expires, |seconds| Duration::from_secs(seconds.into())),
             keepalive: client::Registered { flow_timer, outbound_required },
-            // RFC 5626 §4.2.1: `outbound` in Require says that registrar and edge proxies took part.
-            is_outbound: outbound_required && !self.is_plain,
+            is_outbound: is_applied && !self.is_plain,
         }
     }
 

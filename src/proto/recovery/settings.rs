@@ -1,7 +1,8 @@
 //! What a UA registers, where, and how patiently.
 
 use super::BackOff;
-use crate::proto::keepalive::client::Pace;
+use crate::proto::Profile;
+use crate::proto::keepalive::client::{Means, Pace};
 use crate::proto::login::Login;
 use crate::proto::transaction::Timers;
 use crate::sip::{Fault, Scheme, Transport, Uri};
@@ -29,6 +30,8 @@ pub struct Settings {
     pub stream_pace: Pace,
     /// How UDP is kept alive.
     pub udp_pace: Pace,
+    /// Which text of outbound the proxies and the registrar follow.
+    pub profile: &'static Profile,
     /// Whether a registrar that a flow is not good enough for (439) is asked again without outbound.
     pub may_register_plainly: bool,
 }
@@ -51,6 +54,7 @@ impl Settings {
             timers: Timers::default(),
             stream_pace: Pace::STREAM,
             udp_pace: Pace::UDP,
+            profile: &Profile::RFC5626,
             may_register_plainly: true,
         })
     }
@@ -67,11 +71,29 @@ impl Settings {
 
     /// The Route value that leads to the proxy of this reg-id.
     pub fn route(&self, reg_id: u32) -> String {
-        let position = usize::try_from(reg_id).expect("a small number").saturating_sub(1);
-        let proxy = &self.proxies[position];
+        let proxy = self.proxy(reg_id);
         // RFC 5626 §4.2.1: a loose route.
         let is_loose = proxy.split(';').skip(1).any(|param| param.eq_ignore_ascii_case("lr"));
         if is_loose { format!("<{proxy}>") } else { format!("<{proxy};lr>") }
+    }
+
+    /// How a flow over that link to the proxy of this reg-id is kept alive.
+    pub(super) fn pace(&self, reg_id: u32, link: Link) -> Pace {
+        let is_stream = link.transport.is_reliable();
+        let pace = if is_stream { self.stream_pace } else { self.udp_pace };
+        if !self.profile.announces_stun {
+            return pace;
+        }
+        let proxy = Uri::parse(self.proxy(reg_id).as_bytes());
+        let announced = proxy.is_ok_and(|uri| uri.params.value("keepalive") == Some(b"stun"));
+        let means = if is_stream { Means::StunOverStream } else { Means::Stun };
+        // The draft's explicit indication, of which nothing in a response has to remind.
+        Pace { means, is_supported_by_peer: announced, ..pace }
+    }
+
+    fn proxy(&self, reg_id: u32) -> &str {
+        let position = usize::try_from(reg_id).expect("a small number").saturating_sub(1);
+        &self.proxies[position]
     }
 
     /// The URI that this UA is reached at over a flow from `local`.

@@ -9,8 +9,9 @@ use flowhold_cluster::binding::{Binding, Timestamp};
 use flowhold_cluster::location::{Bindings, UpdateError};
 use httpdate::HttpDate;
 
-use crate::proto::Source;
 use crate::proto::keepalive::Assign;
+use crate::proto::profile::ShownIn;
+use crate::proto::{Profile, Source};
 use crate::sip::{Message, Response, Wire};
 
 use super::extensions::Extensions;
@@ -18,6 +19,8 @@ use super::reject::Reject;
 
 /// The extensions that every response to a REGISTER names.
 pub(super) const SUPPORTED: &str = "path, outbound";
+/// The same where `outbound` there says that it was applied, and it was not.
+const SUPPORTED_WITHOUT: &str = "path";
 /// The last second that a Date can tell.
 const LAST_DATE: Duration = Duration::from_secs(253_402_300_799);
 
@@ -63,12 +66,12 @@ impl Terms {
             Err(error) => return Reject::from(error).answer(request, source, to_tag),
         };
         let response = Response::to(request, 200, "OK").to_tag(to_tag).source(source.ip(), source.port());
-        let wire = response.fields(self.fields(&bindings, now)).finish();
+        let wire = response.fields(self.fields(source.profile, &bindings, now)).finish();
         let keepalive = self.touches_bindings.then_some(Assign { flow_timer: self.flow_timer });
         Answer { status: 200, wire, keepalive }
     }
 
-    fn fields(&self, bindings: &[Arc<Binding>], now: Timestamp) -> BytesMut {
+    fn fields(&self, profile: &Profile, bindings: &[Arc<Binding>], now: Timestamp) -> BytesMut {
         let contacts: usize =
             bindings.iter().map(|binding| 40 + binding.contact.len() + binding.params.len()).sum();
         let mut fields = BytesMut::with_capacity(160 + contacts + self.path.len());
@@ -83,10 +86,12 @@ impl Terms {
             fields.extend_from_slice(b"\r\n");
         }
         fields.extend_from_slice(b"Supported: ");
-        fields.extend_from_slice(SUPPORTED.as_bytes());
+        let is_shown_here = profile.shown_in == ShownIn::Supported;
+        let supported = if is_shown_here && !self.outbound { SUPPORTED_WITHOUT } else { SUPPORTED };
+        fields.extend_from_slice(supported.as_bytes());
         fields.extend_from_slice(b"\r\n");
         // RFC 5626 §6: Require tells the UA that outbound was applied; a Flow-Timer goes only with it.
-        if self.outbound {
+        if self.outbound && !is_shown_here {
             fields.extend_from_slice(b"Require: outbound\r\n");
         }
         if let Some(timer) = self.flow_timer {

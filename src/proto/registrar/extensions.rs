@@ -1,5 +1,6 @@
 //! The extensions `path` and `outbound` as a REGISTER brings them along. RFC 3327 §5.3, RFC 5626 §6.
 
+use crate::proto::Profile;
 use crate::sip::{Address, Message, Name, Uri};
 
 use super::reject::Reject;
@@ -18,7 +19,7 @@ pub(super) struct Extensions {
 
 impl Extensions {
     /// Reads them and refuses what we cannot do.
-    pub(super) fn of(request: &Message) -> Result<Self, Reject> {
+    pub(super) fn of(request: &Message, profile: &Profile) -> Result<Self, Reject> {
         check_require(request)?;
         let path = Path::of(request)?;
         // RFC 5626 §6: the Via tells whether we are the first hop: it is the UA's own and the only one.
@@ -26,7 +27,10 @@ impl Extensions {
         Ok(Self {
             ua_knows_outbound: request.has_tag(Name::Supported, "outbound"),
             is_first_hop,
-            has_outbound_first_hop: is_first_hop || path.has_ob,
+            // In a text that has no `ob`, whoever wrote the first Path keeps flows.
+            has_outbound_first_hop: is_first_hop
+                || path.has_ob
+                || (!profile.marks_first_hop && !path.values.is_empty()),
             path: path.values,
         })
     }

@@ -92,7 +92,7 @@ pub fn plan(
         return Err(Reject::ForeignDomain);
     }
     // RFC 3261 §10.3 step 2: Require is looked at before anything else is.
-    let extensions = Extensions::of(request)?;
+    let extensions = Extensions::of(request, source.profile)?;
     let aor = aor(settings, request)?;
     let call_id = request.first(Name::CallId).ok_or(Reject::Malformed(Fault::CallId))?;
     let cseq = request.cseq().map_err(Reject::Malformed)?.number;
@@ -180,7 +180,8 @@ fn flow_timer(settings: &Settings, source: &Source, extensions: &Extensions) -> 
         Transport::Udp => settings.flow_timer_udp,
         _ => settings.flow_timer,
     };
-    (extensions.is_first_hop && timer.as_secs() > 0).then_some(timer)
+    let is_given = source.profile.has_flow_timer && extensions.is_first_hop && timer.as_secs() > 0;
+    is_given.then_some(timer)
 }
 
 /// What all bindings of a REGISTER have in common.

@@ -53,7 +53,7 @@ fn run_of(node: &str, epoch: u64) -> NodeRun {
 
 fn source(transport: Transport, slot: u32, remote: &str) -> Source {
     let id = FlowId { worker: 3, slot, generation: 1 };
-    Source { flow: Flow { id, remote: remote.parse().unwrap() }, transport }
+    Source::new(Flow { id, remote: remote.parse().unwrap() }, transport)
 }
 
 fn link() -> Source {
@@ -337,7 +337,7 @@ fn sources() -> impl Strategy<Value = Source> {
     (prop::sample::select(transports), any::<(u16, u32, u32)>(), any::<([u8; 4], u16)>()).prop_map(
         |(transport, (worker, slot, generation), remote)| {
             let id = FlowId { worker, slot, generation };
-            Source { flow: Flow { id, remote: remote.into() }, transport }
+            Source::new(Flow { id, remote: remote.into() }, transport)
         },
     )
 }

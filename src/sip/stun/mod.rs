@@ -9,7 +9,7 @@ pub use client::{BindingResponse, binding_request, parse_response};
 use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 
-const HEADER_LEN: usize = 20;
+pub(super) const HEADER_LEN: usize = 20;
 const MAGIC_COOKIE: [u8; 4] = 0x2112_A442_u32.to_be_bytes();
 const PORT_MASK: u16 = 0x2112;
 const BINDING_REQUEST: u16 = 0x0001;
@@ -41,6 +41,12 @@ pub struct Request {
 /// Whether a datagram on a SIP port is STUN. RFC 5626 §8: its first octet is 0 or 1, which no SIP message begins with.
 pub fn is_stun(datagram: &[u8]) -> bool {
     matches!(datagram.first(), Some(0 | 1))
+}
+
+/// The length of the STUN message that begins so; `None` while its header is not complete.
+pub(super) fn announced(octets: &[u8]) -> Option<usize> {
+    let header = octets.first_chunk::<HEADER_LEN>()?;
+    Some(HEADER_LEN + usize::from(u16::from_be_bytes([header[2], header[3]])))
 }
 
 /// Reads a Binding request. `None` for all that gets no answer: indications, responses, other methods, a wrong cookie,

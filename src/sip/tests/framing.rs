@@ -15,6 +15,7 @@ pub(super) fn drain<'a>(
                 Ok(Some(Frame::Ping)) => frames.push("ping".to_owned()),
                 Ok(Some(Frame::Pong)) => frames.push("pong".to_owned()),
                 Ok(Some(Frame::Message(message))) => frames.push(message.bytes().escape_ascii().to_string()),
+                Ok(Some(Frame::Stun(octets))) => frames.push(octets.escape_ascii().to_string()),
                 Ok(None) => break,
                 Err(refusal) => return (frames, Some(refusal)),
             }
@@ -230,4 +231,32 @@ fn the_end_of_a_head_is_searched_for_once_however_it_is_split() {
     let (frames, refusal) = drain(&mut framer, long.as_bytes().chunks(1));
     assert!(refusal.is_none());
     assert_eq!(frames.len(), 1);
+}
+
+#[test]
+fn stun_between_messages_is_framed_by_its_length_where_it_is_spoken() {
+    let request = crate::sip::stun::binding_request([7; 12]);
+    let mut longer = request.to_vec();
+    longer[3] = 4;
+    longer.extend([0x80, 0x22, 0, 0]);
+    let message = b"OPTIONS sip:x SIP/2.0\r\nContent-Length: 0\r\n\r\n";
+    let stream = [&request[..], message, &longer, b"\r\n", &request, b"\r\n\r\n"].concat();
+    let words = |octets: &[u8]| octets.escape_ascii().to_string();
+    let expected = [
+        words(&request),
+        words(message),
+        words(&longer),
+        "pong".to_owned(),
+        words(&request),
+        "ping".to_owned(),
+    ];
+    for size in 1..stream.len() {
+        let (frames, refusal) = drain(&mut Framer::with_stun(MAX), stream.chunks(size));
+        assert!(refusal.is_none());
+        assert_eq!(frames, expected, "in pieces of {size}");
+    }
+    let (_, refusal) = drain(&mut Framer::new(MAX), [&stream[..]]);
+    assert!(matches!(refusal, Some(Refusal::Garbage)), "and nowhere else");
+    let (_, refusal) = drain(&mut Framer::with_stun(20), [&longer[..]]);
+    assert!(matches!(refusal, Some(Refusal::TooLarge { head: None })));
 }

@@ -136,7 +136,7 @@ impl Client {
         if !self.is_pong_expected {
             self.unanswered.clear();
             self.binding = None;
-            if self.pace.means == Means::Stun {
+            if self.pace.means != Means::Crlf {
                 self.stop();
                 return;
             }
@@ -240,9 +240,10 @@ impl Client {
                 }
                 Due::Ping(Ping::Crlf)
             }
-            Means::Stun => {
+            Means::Stun | Means::StunOverStream => {
                 let transaction = transaction_of(random);
-                self.binding = Some(Binding::new(now, transaction, interval));
+                let is_reliable = self.pace.means == Means::StunOverStream;
+                self.binding = Some(Binding::new((now, is_reliable), transaction, interval));
                 Due::Ping(Ping::Stun(transaction))
             }
         }

@@ -7,8 +7,10 @@ use std::time::Duration;
 pub enum Means {
     /// A double CRLF, over streams only.
     Crlf,
-    /// A STUN Binding request, over UDP only.
+    /// A STUN Binding request, over UDP.
     Stun,
+    /// A STUN Binding request between the messages of a stream, which a draft of RFC 5626 had.
+    StunOverStream,
 }
 
 /// The pace of one flow's pings.

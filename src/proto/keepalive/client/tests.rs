@@ -244,6 +244,18 @@ fn s4_4_2_a_binding_error_response_is_a_failed_flow() {
 }
 
 #[test]
+fn rfc8489_s6_2_2_over_a_stream_a_binding_request_is_sent_once() {
+    let start = Instant::now();
+    let pace = Pace { means: Means::StunOverStream, is_supported_by_peer: true, ..Pace::STREAM };
+    let mut client = registered(start, pace, PLAIN);
+    let first = start + seconds(95);
+    assert!(matches!(client.expire(first, 0), Due::Ping(Ping::Stun(_))));
+    let given_up = first + Duration::from_millis(39_500);
+    assert_eq!(client.deadline(), Some(given_up));
+    assert_eq!(client.expire(given_up, 0), Due::Failed(Failure::NoPong));
+}
+
+#[test]
 fn a_link_between_nodes_is_pinged_at_a_fixed_pace() {
     let start = Instant::now();
     let mut client = Client::fixed(start, seconds(2), seconds(1));

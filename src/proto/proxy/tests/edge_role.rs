@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::{Event, Settings};
 use super::scenario::*;
 use crate::proto::keepalive::Assign;
-use crate::proto::{Hop, NextHop, Source};
+use crate::proto::{Hop, NextHop, Profile, Source};
 use crate::sip::{Message, Name, Response, Transport};
 
 fn over_udp() -> NextHop {
@@ -50,6 +50,32 @@ fn answered(text: &str, from: Source, fields: &[(&str, &str)]) -> Sent {
     assert_eq!((back.status(), back.is_to(from)), (200, true));
     scenario.assert_comes_to_rest();
     back
+}
+
+/// A UA on a listener of the other profile.
+fn old(from: Source) -> Source {
+    Source { profile: &Profile::DRAFT03, ..from }
+}
+
+#[test]
+fn draft03_the_path_has_no_ob_and_announces_stun() {
+    let mut scenario = edge(over_udp());
+    let sent = only(scenario.request(&register("TCP"), old(alice())));
+    let path = sent.first(Name::Path);
+    assert!(path.ends_with("@192.0.2.1:5060;lr;keepalive=stun>"), "{path}");
+}
+
+#[test]
+fn draft03_no_flow_timer_is_given_and_none_is_held_a_ua_to() {
+    for fields in [&[("Require", "outbound")][..], &[("Require", "outbound"), ("Flow-Timer", "60")]] {
+        let back = answered(&register("TCP"), old(alice()), fields);
+        assert_eq!(back.assign, Some(Assign { flow_timer: None }));
+        assert_eq!(
+            back.message.number(Name::FlowTimer).is_some(),
+            fields.len() == 2,
+            "as the registrar sent it"
+        );
+    }
 }
 
 #[test]

@@ -295,7 +295,7 @@ impl Pair {
         // Of a link that was cut.
         let Some((_, flow)) = there else { return };
         self.on_links += 1;
-        self.send(Towards::Node(other, Source { flow, transport: Transport::Tcp }), vec![message]);
+        self.send(Towards::Node(other, Source::new(flow, Transport::Tcp)), vec![message]);
     }
 
     fn send(&mut self, towards: Towards, messages: Vec<Message>) {

@@ -91,7 +91,7 @@ pub(super) fn peer(node: &str, epoch: u64, slot: u32) -> Peer {
 
 pub(super) fn source(transport: Transport, slot: u32, remote: &str) -> Source {
     let id = FlowId { worker: 3, slot, generation: 1 };
-    Source { flow: Flow { id, remote: remote.parse::<SocketAddr>().unwrap() }, transport }
+    Source::new(Flow { id, remote: remote.parse::<SocketAddr>().unwrap() }, transport)
 }
 
 /// Alice asks over TCP, and over UDP.

@@ -1,6 +1,7 @@
 //! A UA whose proxies are played by the test, in virtual time.
 
 mod answers;
+mod draft03;
 mod keepalive;
 mod recovery;
 mod requests;

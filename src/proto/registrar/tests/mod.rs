@@ -2,6 +2,7 @@
 //! (s6) or RFC 3327 (s5).
 
 mod contacts;
+mod draft03;
 mod expiry;
 mod model;
 mod order;
@@ -20,7 +21,7 @@ use flowhold_cluster::memory::{self, Memory};
 use futures_util::FutureExt;
 
 use super::{Plan, Reject, Settings, plan};
-use crate::proto::Source;
+use crate::proto::{Profile, Source};
 use crate::sip::{Address, Message, Name, Transport};
 
 const ALICE: &str = "<sip:alice@example.com>";
@@ -52,7 +53,7 @@ impl Registrar {
         Self {
             settings,
             store: Memory::new(memory::Settings::default()),
-            source: Source { flow, transport: Transport::Tcp },
+            source: Source::new(flow, Transport::Tcp),
             now: Timestamp(784_111_777_000),
         }
     }
