@@ -158,6 +158,11 @@ impl Clustered {
         Self { shared: Arc::new(shared) }
     }
 
+    /// Where the bindings of all nodes are.
+    pub fn redis(&self) -> &Redis {
+        &self.shared.redis
+    }
+
     /// Which nodes are members.
     pub fn directory(&self) -> &Arc<Directory> {
         &self.shared.directory

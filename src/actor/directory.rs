@@ -17,12 +17,14 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use flowhold_cluster::directory::{Beat, BeatError, Changes, Load, Member, State};
+use flowhold_cluster::redis::Failures;
 use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
 use super::cluster::Cluster;
 use super::message::{Leave, LookAgain, Members};
 use super::worker::Node;
+use crate::metrics::RedisFailure;
 
 /// Clocks that are further apart are said to be.
 const SKEW: Duration = Duration::from_secs(1);
@@ -86,6 +88,7 @@ impl Directory {
         let beat = async move { cluster.location.tend(load, now).await }.into_actor(self);
         ctx.spawn(beat.map(|beat, directory, ctx| {
             directory.beating = false;
+            directory.count_failures();
             match beat {
                 Ok(beat) => directory.answered(beat),
                 Err(error) => directory.failed(&error),
@@ -94,6 +97,15 @@ impl Directory {
                 directory.beat(ctx);
             }
         }));
+    }
+
+    fn count_failures(&self) {
+        let Failures { not_connected, lost, late, refused } = self.cluster.location.redis().failures();
+        let metric = &self.node.metrics.redis_failures;
+        metric.rise_to(RedisFailure::NotConnected, not_connected);
+        metric.rise_to(RedisFailure::Lost, lost);
+        metric.rise_to(RedisFailure::Late, late);
+        metric.rise_to(RedisFailure::Refused, refused);
     }
 
     fn answered(&mut self, beat: Beat) {

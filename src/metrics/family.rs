@@ -38,6 +38,11 @@ impl<L: Label> Counters<L> {
         self.0[label.index()].fetch_add(count, Ordering::Relaxed);
     }
 
+    /// There were `count` of `label` by now, where somebody else has counted.
+    pub fn rise_to(&self, label: L, count: u64) {
+        self.0[label.index()].fetch_max(count, Ordering::Relaxed);
+    }
+
     /// How many there were of `label`.
     pub fn get(&self, label: L) -> u64 {
         self.0[label.index()].load(Ordering::Relaxed)

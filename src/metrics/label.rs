@@ -191,6 +191,20 @@ label! {
 }
 
 label! {
+    /// Why a command to Redis failed.
+    RedisFailure = "reason" {
+        /// There was no connection.
+        NotConnected => "not_connected",
+        /// The connection broke before the answer came.
+        Lost => "lost",
+        /// No answer within `location.redis_deadline`.
+        Late => "late",
+        /// Redis answered that it does not do it: it has no memory left, is no master, loads its data.
+        Refused => "refused",
+    }
+}
+
+label! {
     /// A kind of transaction (RFC 3261 §17).
     TransactionKind = "kind" {
         /// §17.1.1

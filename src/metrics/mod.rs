@@ -20,7 +20,7 @@ use prometheus_client::registry::Registry;
 use crate::sip::{Method, Transport};
 
 pub use family::{Counters, Gauges, Label};
-pub use label::{BranchFailed, FlowClosed, LinkSide, Refused, Status, TransactionKind};
+pub use label::{BranchFailed, FlowClosed, LinkSide, RedisFailure, Refused, Status, TransactionKind};
 
 /// Every counter of a node, shared by its workers.
 #[derive(Debug)]
@@ -68,6 +68,8 @@ pub struct Metrics {
     pub cluster_restores: Counter<u64, AtomicU64>,
     /// How often Redis became unavailable.
     pub redis_unavailable: Counter<u64, AtomicU64>,
+    /// Commands to Redis that failed.
+    pub redis_failures: Counters<RedisFailure>,
 }
 
 impl Metrics {
@@ -110,6 +112,7 @@ impl Metrics {
                 "How often all live bindings were written to Redis again",
             ),
             redis_unavailable: add(&mut registry, "redis_unavailable", "How often Redis became unavailable"),
+            redis_failures: add(&mut registry, "redis_failures", "Commands to Redis that failed, by reason"),
             registry,
         }
     }

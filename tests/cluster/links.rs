@@ -248,6 +248,8 @@ fn what_becomes_of_redis_is_counted_and_said_once() {
     redis.kill();
     wait_until("it is noticed", || node.metric("redis_unavailable_total") == 1);
     assert_eq!(node.metric("cluster_nodes"), 1, "nobody is judged meanwhile");
+    let failed = "redis_failures_total{reason=\"not_connected\"}";
+    wait_until("it is counted why", || node.metric(failed) > 0);
     redis.start_again();
     wait_until("all is written again", || node.metric("cluster_restores_total") == 1);
     assert_eq!(node.metric("cluster_leases_lost_total"), 1, "it is empty");

@@ -116,3 +116,13 @@ fn a_node_that_drains_gets_no_new_connections_and_keeps_those_that_it_has() {
     kept.for_each(Client::ping);
     assert!(node.is_running());
 }
+
+#[test]
+fn a_connection_that_a_node_refuses_goes_to_the_next_one() {
+    let node = Node::start(BEHIND);
+    let with_dead = "    server dead 127.0.0.1:1\n    server a 192.0.2.11:5060";
+    let slow_checks = ("inter 1s", "inter 1h");
+    let haproxy = Haproxy::start(&node, &[("    server a 192.0.2.11:5060", with_dead), slow_checks]);
+    let uas: Vec<Client> = (0..6).map(|_| haproxy.ua()).collect();
+    uas.iter().for_each(Client::ping);
+}

@@ -91,3 +91,57 @@ fn of(error: &RedisError) -> Failure {
         _ => Failure::Refused(words()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(text: &str) -> Result<Value, Failure> {
+        read(redis::parse_redis_value(text.as_bytes()))
+    }
+
+    #[test]
+    fn an_answer_is_what_a_script_returned() {
+        let octets = |text: &str| Value::Octets(text.as_bytes().to_vec());
+        for (text, value) in [
+            ("$2\r\nab\r\n", octets("ab")),
+            ("+OK\r\n", octets("OK")),
+            ("+fine\r\n", octets("fine")),
+            (":-3\r\n", Value::Number(-3)),
+            ("_\r\n", Value::Nil),
+            ("$-1\r\n", Value::Nil),
+            ("#t\r\n", Value::Number(1)),
+            ("*2\r\n:1\r\n$1\r\na\r\n", Value::List(vec![Value::Number(1), octets("a")])),
+            ("%1\r\n+a\r\n:1\r\n", Value::List(vec![octets("a"), Value::Number(1)])),
+        ] {
+            assert_eq!(answered(text), Ok(value), "{text}");
+        }
+        assert!(matches!(answered(",1.5\r\n"), Err(Failure::Refused(_))));
+    }
+
+    #[test]
+    fn an_error_says_what_is_to_be_done() {
+        let address = |host: &str, port| Address { host: host.into(), port };
+        let not_serving = |words: &str| Failure::NotServing(words.to_owned());
+        let refused = |words: &str| Failure::Refused(words.to_owned());
+        for (text, failure) in [
+            ("NOSCRIPT No matching script.", Failure::UnknownScript),
+            ("READONLY You can't write against a read only replica.", Failure::NoMaster),
+            ("MOVED 3999 127.0.0.1:6381", Failure::Moved(address("127.0.0.1", 6381))),
+            ("MOVED 3999 ::1:6381", Failure::Moved(address("::1", 6381))),
+            ("ASK 3999 redis.example.com:6381", Failure::Ask(address("redis.example.com", 6381))),
+            ("MOVED 3999 nowhere", not_serving("MOVED 3999 nowhere")),
+            ("LOADING Redis is loading", not_serving("LOADING Redis is loading")),
+            ("CLUSTERDOWN The cluster is down", not_serving("CLUSTERDOWN The cluster is down")),
+            ("BUSY Redis is busy", not_serving("BUSY Redis is busy")),
+            ("OOM command not allowed", refused("OOM command not allowed")),
+            ("NOPERM this user has no permissions", refused("NOPERM this user has no permissions")),
+            ("ERR user_script:1: a fault", refused("ERR user_script:1: a fault")),
+        ] {
+            assert_eq!(answered(&format!("-{text}\r\n")), Err(failure), "{text}");
+        }
+        let io = |kind: std::io::ErrorKind| read(Err(std::io::Error::from(kind).into()));
+        assert_eq!(io(std::io::ErrorKind::TimedOut), Err(Failure::Late));
+        assert_eq!(io(std::io::ErrorKind::ConnectionReset), Err(Failure::Lost));
+    }
+}
