@@ -18,12 +18,11 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::connection::Connection;
+use super::listeners::Kind;
 use super::worker::Worker;
 use crate::metrics::Refused;
 use crate::net::admission::{Permit, Refusal};
 use crate::net::proxy_protocol::{self, Fault};
-use crate::proto::Profile;
-use crate::sip::Transport;
 
 /// How long a listener pauses when the system has no descriptor or memory for another connection: trying again at
 /// once would take the worker's time from the connections that are there.
@@ -69,13 +68,13 @@ impl Incoming {
 /// What every connection that a listener accepts is told.
 #[derive(Clone)]
 struct Door {
-    profile: &'static Profile,
+    kind: Kind,
     worker: Rc<Worker>,
 }
 
-/// Accepts until the worker ends. On the listener, `profile` is followed.
-pub async fn accept(listener: TcpListener, profile: &'static Profile, worker: Rc<Worker>) {
-    let door = Door { profile, worker: Rc::clone(&worker) };
+/// Accepts until the worker ends, on a listener of this kind.
+pub(super) async fn accept(listener: TcpListener, kind: Kind, worker: Rc<Worker>) {
+    let door = Door { kind, worker: Rc::clone(&worker) };
     let mut incoming = Incoming::new(listener, "connections");
     loop {
         let (stream, remote) = incoming.next(&worker).await;
@@ -91,13 +90,14 @@ pub async fn accept(listener: TcpListener, profile: &'static Profile, worker: Rc
 }
 
 /// Lets a connection in whose client is known.
-fn enter(stream: TcpStream, client: SocketAddr, permit: Permit, Door { profile, worker }: Door) {
+fn enter(stream: TcpStream, client: SocketAddr, permit: Permit, Door { kind, worker }: Door) {
     match permit.named(client.ip()) {
         Ok(permit) => {
-            worker.node.metrics.accepted.inc(Transport::Tcp);
+            let Kind { transport, profile } = kind;
+            worker.node.metrics.accepted.inc(transport);
             // A pong is two octets that must not wait for more.
             let _ = stream.set_nodelay(true);
-            Connection::start(stream, (Transport::Tcp, profile), client, permit, worker);
+            Connection::start(stream, (transport, profile), client, permit, worker);
         }
         Err(refusal) => refuse(&worker, client, refusal),
     }

@@ -27,6 +27,7 @@ pub mod event_log;
 pub mod flows;
 pub mod key_ring;
 pub mod links;
+mod listeners;
 pub mod membership;
 pub mod message;
 pub mod next_hops;

@@ -2,7 +2,6 @@
 //! end.
 
 use std::convert::Infallible;
-use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -20,9 +19,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::cluster::join::{self, Listening};
+use super::cluster::join;
 use super::drain::drain;
 use super::flows::FlowTable;
+use super::listeners::Listeners;
 use super::membership::Membership;
 use super::message::AskUnderWay;
 use super::next_hops::{NextHops, NotFound};
@@ -30,11 +30,11 @@ use super::relayed::RelayedRequests;
 use super::settings;
 use super::worker::{Clock, Node};
 use super::workers::{self, Started};
-use crate::config::{self, Config, Listen};
+use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::net::admin::Health;
 use crate::net::admission::Admission;
-use crate::net::listen::{self, Listener};
+use crate::net::listen::Listener;
 use crate::net::service_manager::{self, State};
 use crate::net::{admin, descriptors, tls};
 
@@ -88,7 +88,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
     let workers = NonZeroUsize::new(config.node.worker_count().into()).unwrap_or(NonZeroUsize::MIN);
     let listeners = Listeners::open(&config, workers)?;
     let next_hops = NextHops::look_up(&config.proxy)?;
-    let ready = Ready::new(&config, &listeners);
+    let ready = listeners.ready(&config.node.id);
     System::new().block_on(async {
         let admin = listeners.admin.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
         let node = Arc::new(node(config, next_hops, &listeners, workers)?);
@@ -115,7 +115,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
 }
 
 /// Says that the node is ready, when it is.
-async fn announce(ready: &Ready, node: &Node, membership: Option<&Membership>) -> Infallible {
+async fn announce(ready: &str, node: &Node, membership: Option<&Membership>) -> Infallible {
     if let Some(membership) = membership {
         membership.ready().await;
     }
@@ -137,10 +137,8 @@ fn node(
     let clock = Clock::start();
     // A node that starts twice in a millisecond does not get as far as its first binding in between.
     let run = NodeRun { node: config.node.id.as_str().into(), epoch: clock.now().0 };
-    let (udp, tcp) = (locals(&listeners.udp), locals(&listeners.tcp));
-    let join = |listener: &Listener<_>| {
-        join::join(&config, &run, Listening { cluster: listener.local, udp: &udp, tcp: &tcp })
-    };
+    let served = listeners.served();
+    let join = |listener: &Listener<_>| join::join(&config, &run, listener.local, &served);
     let cluster = listeners.cluster.iter().map(join).next().transpose()?.map(Arc::new);
     let location: Arc<dyn Location> = match &cluster {
         Some(cluster) => Arc::new(cluster.location.clone()),
@@ -162,49 +160,6 @@ fn node(
         course: OnceLock::new(),
         config,
     })
-}
-
-/// All sockets of a node, opened before anything is started so that a fault costs nothing.
-pub(super) struct Listeners {
-    pub(super) udp: Vec<Listener<std::net::UdpSocket>>,
-    pub(super) tcp: Vec<Listener<std::net::TcpListener>>,
-    /// One or none.
-    pub(super) cluster: Vec<Listener<std::net::TcpListener>>,
-    admin: Option<std::net::TcpListener>,
-}
-
-impl Listeners {
-    fn open(config: &Config, workers: NonZeroUsize) -> Result<Self, StartError> {
-        let addresses = |listeners: &[config::Listener]| -> Vec<SocketAddr> {
-            listeners.iter().map(|listener| listener.address).collect()
-        };
-        let Listen { udp, tcp, .. } = &config.listen;
-        let udp = open_each("listen.udp", &addresses(udp), |address| listen::udp(address, workers))?;
-        let tcp = open_each("listen.tcp", &addresses(tcp), |address| listen::tcp(address, workers))?;
-        let cluster = open_each("cluster.listen", config.cluster.listen.as_slice(), |address| {
-            listen::tcp(address, workers)
-        })?;
-        let admin = open_each("admin.listen", config.admin.listen.as_slice(), |address| {
-            let listener = std::net::TcpListener::bind(address)?;
-            listener.set_nonblocking(true)?;
-            Ok(listener)
-        })?;
-        Ok(Self { udp, tcp, cluster, admin: admin.into_iter().next() })
-    }
-}
-
-/// The addresses that listeners got.
-pub(super) fn locals<S>(listeners: &[Listener<S>]) -> Vec<SocketAddr> {
-    listeners.iter().map(|listener| listener.local).collect()
-}
-
-fn open_each<L>(
-    key: &'static str,
-    addresses: &[SocketAddr],
-    open: impl Fn(SocketAddr) -> io::Result<L>,
-) -> Result<Vec<L>, StartError> {
-    let open = |&address| open(address).map_err(|error| StartError::Listen { key, address, error });
-    addresses.iter().map(open).collect()
 }
 
 /// Has the location service clear up, for as long as the node runs.
@@ -273,29 +228,5 @@ impl Signals {
             _ = self.terminate.recv() => SIGTERM,
             _ = self.interrupt.recv() => "SIGINT",
         }
-    }
-}
-
-/// What a node says when it is ready: its name and what it listens on, with the ports that it got.
-struct Ready(String);
-
-impl Ready {
-    fn new(config: &Config, listeners: &Listeners) -> Self {
-        let mut line = format!("flowhold ready node={}", config.node.id);
-        let udp = listeners.udp.iter().map(|listener| ("udp", listener.local));
-        let tcp = listeners.tcp.iter().map(|listener| ("tcp", listener.local));
-        let cluster = listeners.cluster.iter().map(|listener| ("cluster", listener.local));
-        let admin =
-            listeners.admin.iter().filter_map(|listener| Some(("admin", listener.local_addr().ok()?)));
-        for (name, local) in udp.chain(tcp).chain(cluster).chain(admin) {
-            write!(line, " {name}={local}").expect("a String takes all that is written");
-        }
-        Self(line)
-    }
-}
-
-impl fmt::Display for Ready {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }

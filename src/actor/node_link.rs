@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use flowhold_cluster::directory::Member;
-use flowhold_cluster::flow::{Flow, Transport as Over};
+use flowhold_cluster::flow::Flow;
 use tracing::{debug, info, warn};
 
 use super::cluster::Cluster;
@@ -29,6 +29,7 @@ use super::cluster::dial::{Failure, Opened, dial};
 use super::message::{Close, FlowFailed, LinkChanged, MemberGone};
 use super::worker::Worker;
 use crate::metrics::{FlowClosed, Refused};
+use crate::proto::edge::cluster_transport;
 use crate::proto::hello::Refusal;
 use crate::proto::proxy::{Peer, SentBy};
 
@@ -170,14 +171,9 @@ fn pause(failures: u32, random: u32) -> Duration {
 }
 
 fn sent_by(member: &Member) -> SentBy {
-    let of = |transport| member.sip_at(transport).unwrap_or_default().as_bytes().into();
-    SentBy {
-        udp: of(Over::Udp),
-        tcp: of(Over::Tcp),
-        tls: of(Over::Tls),
-        ws: of(Over::Ws),
-        wss: of(Over::Wss),
-    }
+    SentBy::each(|transport| {
+        member.sip_at(cluster_transport(transport)).unwrap_or_default().as_bytes().into()
+    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::proto::Profile;
 use crate::proto::keepalive::PingWait;
 use crate::proto::transaction::Timers;
 use crate::proto::{proxy, registrar};
+use crate::sip::Transport;
 
 /// What the Server field of this node's own responses says.
 const SERVER: &str = concat!("Flowhold/", env!("CARGO_PKG_VERSION"));
@@ -51,18 +52,19 @@ pub fn registrar(config: &Config) -> registrar::Settings {
     }
 }
 
-/// What one worker's proxy goes by, where the node listens on `udp` and `tcp`.
+/// What one worker's proxy goes by, where the node is `served`.
 pub fn proxy(
     node: &Node,
     tokens: Arc<KeyRing>,
     worker: u16,
-    udp: &[SocketAddr],
-    tcp: &[SocketAddr],
+    served: &[(Transport, SocketAddr)],
 ) -> proxy::Settings {
     let Node { config, run, next_hops, .. } = node;
-    let sent_by = |listeners: &[SocketAddr]| {
-        let first = listeners.first().map(|local| config.listen.sent_by(*local));
-        first.unwrap_or_default().into_bytes().into_boxed_slice()
+    // Of several listeners that speak the same, the first.
+    let sent_by = |transport: Transport| {
+        let first = served.iter().find(|(served, _)| *served == transport);
+        let sent_by = first.map(|(_, local)| config.listen.sent_by(*local));
+        sent_by.unwrap_or_default().into_bytes().into_boxed_slice()
     };
     proxy::Settings {
         run: run.clone(),
@@ -72,9 +74,9 @@ pub fn proxy(
         flow_timer: config.outbound.flow_timer.unwrap_or_default(),
         flow_timer_udp: config.outbound.flow_timer_udp.unwrap_or_default(),
         domains: domains(config),
-        hosts: udp.iter().chain(tcp).flat_map(|local| hosts(config, *local)).collect(),
+        hosts: served.iter().flat_map(|(_, local)| hosts(config, *local)).collect(),
         cluster: node.cluster.as_ref().map(|cluster| cluster.me.at.as_bytes().into()),
-        sent_by: proxy::SentBy { udp: sent_by(udp), tcp: sent_by(tcp), ..proxy::SentBy::default() },
+        sent_by: proxy::SentBy::each(sent_by),
         timers: Timers { t1: config.proxy.t1, t2: config.proxy.t2, t4: config.proxy.t4 },
         timer_c: config.proxy.timer_c,
         flow_timeout: config.proxy.flow_timeout,

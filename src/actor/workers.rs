@@ -15,14 +15,14 @@ use super::cluster;
 use super::dialer::Dialer;
 use super::key_ring;
 use super::links;
+use super::listeners::{Kind, Listeners};
 use super::message::{AskUnderWay, FlowFailed, Inbound, Members, WayOut};
-use super::node::{Listeners, StartError, locals};
+use super::node::StartError;
 use super::proxy::Proxy;
 use super::registrar::Registrar;
 use super::settings;
 use super::udp_socket::UdpSocket;
 use super::worker::{Node, Peers, Worker};
-use crate::config::{Config, Listen};
 use crate::proto::Profile;
 use crate::proto::proxy::Proxy as Core;
 use crate::proto::relay::Relay;
@@ -41,7 +41,7 @@ pub(super) async fn start(
     arbiters: &[Arbiter],
     listeners: Listeners,
 ) -> Result<Started, StartError> {
-    let (udp, tcp) = (locals(&listeners.udp), locals(&listeners.tcp));
+    let served = listeners.served();
     let mut registrars = Vec::new();
     let mut proxies = Vec::new();
     let tokens = Arc::new(key_ring::of_node(&node.config));
@@ -49,7 +49,7 @@ pub(super) async fn start(
     let relay_secret = rand::random();
     for (index, arbiter) in (0..).zip(arbiters) {
         registrars.push(Registrar::start_on(&arbiter.handle(), Arc::clone(node)));
-        let settings = settings::proxy(node, Arc::clone(&tokens), index, &udp, &tcp);
+        let settings = settings::proxy(node, Arc::clone(&tokens), index, &served);
         relays.push(Relay::new(&settings, relay_secret));
         let core = Core::new(settings, rand::random());
         proxies.push(Proxy::start_on(&arbiter.handle(), core, Arc::clone(node)));
@@ -60,7 +60,7 @@ pub(super) async fn start(
     let inbound: Vec<Recipient<Inbound>> = proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
 
     let mut links = Vec::new();
-    let mut doors = doors(listeners, &node.config, arbiters.len());
+    let mut doors = doors(listeners, arbiters.len());
     let actors = registrars.into_iter().zip(proxies).zip(relays);
     for ((index, arbiter), ((registrar, proxy), relay)) in (0..).zip(arbiters).zip(actors) {
         let peers = Peers {
@@ -86,20 +86,17 @@ pub(super) async fn start(
 #[derive(Default)]
 struct Doors {
     udp: Vec<(std::net::UdpSocket, &'static Profile)>,
-    tcp: Vec<(std::net::TcpListener, &'static Profile)>,
+    streams: Vec<(std::net::TcpListener, Kind)>,
     cluster: Vec<std::net::TcpListener>,
 }
 
-fn doors(listeners: Listeners, config: &Config, workers: usize) -> Vec<Doors> {
+fn doors(listeners: Listeners, workers: usize) -> Vec<Doors> {
     let mut doors: Vec<Doors> = (0..workers).map(|_| Doors::default()).collect();
-    let Listen { udp, tcp, .. } = &config.listen;
-    for (listener, configured) in listeners.udp.into_iter().zip(udp) {
-        let profile = settings::profile(config, configured.profile);
+    for (listener, profile) in listeners.udp {
         doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.udp.push((socket, profile)));
     }
-    for (listener, configured) in listeners.tcp.into_iter().zip(tcp) {
-        let profile = settings::profile(config, configured.profile);
-        doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.tcp.push((socket, profile)));
+    for (listener, kind) in listeners.streams {
+        doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.streams.push((socket, kind)));
     }
     for listener in listeners.cluster {
         doors.iter_mut().zip(listener.sockets).for_each(|(doors, socket)| doors.cluster.push(socket));
@@ -116,9 +113,9 @@ impl Doors {
         let dialer = Dialer::new(Rc::clone(worker), udp?, failed, unforwarded).start();
         let _ = worker.dialer.set(dialer.clone().recipient());
         proxy.do_send(WayOut(dialer.recipient()));
-        for (listener, profile) in self.tcp {
+        for (listener, kind) in self.streams {
             let listener = TcpListener::from_std(listener)?;
-            actix_rt::spawn(accept(listener, profile, Rc::clone(worker)));
+            actix_rt::spawn(accept(listener, kind, Rc::clone(worker)));
         }
         let Some(cluster) = &worker.node.cluster else { return Ok(None) };
         for listener in self.cluster {

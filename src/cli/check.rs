@@ -37,10 +37,10 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
 
 /// What a node would do, in a line.
 fn summary(config: &Config) -> String {
-    let udp = config.listen.udp.iter().map(|listener| format!("udp {}", listener.address));
-    let tcp = config.listen.tcp.iter().map(|listener| format!("tcp {}", listener.address));
+    let sip = config.listen.each();
+    let sip = sip.map(|(transport, _, listener)| format!("{} {}", transport.as_uri_str(), listener.address));
     let cluster = config.cluster.listen.iter().map(|address| format!("cluster {address}"));
-    let listeners: Vec<String> = udp.chain(tcp).chain(cluster).collect();
+    let listeners: Vec<String> = sip.chain(cluster).collect();
     format!(
         "good: node {} for {}, on {}",
         config.node.id,

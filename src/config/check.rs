@@ -1,14 +1,14 @@
 //! The rules between keys: what cannot work is a fault, what works and is probably not meant is a warning.
 
 mod cluster;
+mod listen;
 mod location;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use super::model::{Config, Listener, PingTimeout};
+use super::model::{Config, PingTimeout};
 use super::next_hop::NextHopTransport;
 
 /// More than anybody needs to change keys, few enough to look through for each token.
@@ -28,7 +28,7 @@ pub(super) enum Severity {
 pub(super) struct Finding {
     pub(super) severity: Severity,
     /// What the rule reads; the first is named where all of them are defaults.
-    pub(super) keys: &'static [&'static str],
+    pub(super) keys: Vec<&'static str>,
     pub(super) reason: String,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Finding {
 pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut found = Findings(Vec::new());
     check_node(config, &mut found);
-    check_listeners(config, &mut found);
+    listen::check(config, &mut found);
     check_outbound(config, &mut found);
     check_registrar(config, &mut found);
     check_proxy(config, &mut found);
@@ -51,12 +51,12 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
 struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn fault(&mut self, keys: &'static [&'static str], reason: impl Into<String>) {
-        self.0.push(Finding { severity: Severity::Fault, keys, reason: reason.into() });
+    fn fault(&mut self, keys: &[&'static str], reason: impl Into<String>) {
+        self.0.push(Finding { severity: Severity::Fault, keys: keys.to_vec(), reason: reason.into() });
     }
 
-    fn warning(&mut self, keys: &'static [&'static str], reason: impl Into<String>) {
-        self.0.push(Finding { severity: Severity::Warning, keys, reason: reason.into() });
+    fn warning(&mut self, keys: &[&'static str], reason: impl Into<String>) {
+        self.0.push(Finding { severity: Severity::Warning, keys: keys.to_vec(), reason: reason.into() });
     }
 }
 
@@ -75,68 +75,6 @@ fn check_node(config: &Config, found: &mut Findings) {
     if config.node.workers > 1024 {
         found.fault(&["node.workers"], format!("{} is more than the 1024 there can be", config.node.workers));
     }
-}
-
-fn check_listeners(config: &Config, found: &mut Findings) {
-    let (listen, admin) = (&config.listen, config.admin.listen);
-    if listen.udp.is_empty() && listen.tcp.is_empty() {
-        found.fault(&["listen.udp", "listen.tcp"], "no listener at all: nobody could reach this node");
-    }
-    for address in repeated(&listen.udp) {
-        found.fault(&["listen.udp"], format!("{address} stands there twice"));
-    }
-    for address in repeated(&listen.tcp) {
-        found.fault(&["listen.tcp"], format!("{address} stands there twice"));
-    }
-    if !listen.proxy_protocol_from.is_empty() && listen.tcp.is_empty() {
-        found.warning(
-            &["listen.proxy_protocol_from", "listen.tcp"],
-            "without a TCP listener nobody sends a PROXY protocol header: there is none over UDP",
-        );
-    }
-    for network in listen.proxy_protocol_from.iter().filter(|network| network.is_everybody()) {
-        found.warning(
-            &["listen.proxy_protocol_from"],
-            format!("{network} lets anybody say which address it comes from, and no UA that comes without a balancer in"),
-        );
-    }
-    if let Some(address) = admin {
-        if address.port() != 0 && listen.tcp.iter().any(|listener| listener.address == address) {
-            found.fault(
-                &["admin.listen", "listen.tcp"],
-                format!("{address} is a TCP listener for SIP as well"),
-            );
-        }
-        if !address.ip().is_loopback() {
-            found.warning(
-                &["admin.listen"],
-                format!(
-                    "{address} is not loopback: whoever can reach it reads the metrics, there is no password"
-                ),
-            );
-        }
-    }
-    if listen.advertise.is_empty() {
-        for (keys, addresses) in [(&["listen.udp"], &listen.udp), (&["listen.tcp"], &listen.tcp)] {
-            let addresses = addresses.iter().map(|listener| listener.address);
-            for address in addresses.filter(|address| address.ip().is_unspecified()) {
-                let sent_by = listen.sent_by(address);
-                found.warning(
-                    keys,
-                    format!("Via and Path will carry {sent_by} for {address}: set listen.advertise if peers need another"),
-                );
-            }
-        }
-    }
-}
-
-/// The addresses that stand in a list again; port 0 is another port each time.
-fn repeated(listeners: &[Listener]) -> Vec<SocketAddr> {
-    let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
-    let again = |(index, address): &(usize, &SocketAddr)| {
-        address.port() != 0 && addresses[..*index].contains(address)
-    };
-    addresses.iter().enumerate().filter(again).map(|(_, address)| *address).collect()
 }
 
 fn check_outbound(config: &Config, found: &mut Findings) {

@@ -197,7 +197,7 @@ impl Layers {
             if finding.keys.iter().any(|key| self.failed.contains(*key)) {
                 continue;
             }
-            let (file, key) = self.blame(finding.keys);
+            let (file, key) = self.blame(&finding.keys);
             let fault = Fault { file, key, reason: finding.reason };
             match finding.severity {
                 Severity::Fault => self.faults.push(fault),

@@ -11,6 +11,7 @@ use super::network::{self, Network};
 use super::next_hop::{self, NextHop, Route};
 use super::secret::Secret;
 use super::units;
+use crate::sip::Transport;
 
 /// What a node is told: all sections.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -82,6 +83,27 @@ pub struct Listener {
 }
 
 impl Listen {
+    /// The listeners of each transport, with the key that names them.
+    pub fn by_transport(&self) -> [(Transport, &'static str, &[Listener]); 2] {
+        [(Transport::Udp, "listen.udp", &self.udp), (Transport::Tcp, "listen.tcp", &self.tcp)]
+    }
+
+    /// All listeners, with the transport and the key of each.
+    pub fn each(&self) -> impl Iterator<Item = (Transport, &'static str, &Listener)> {
+        self.by_transport()
+            .into_iter()
+            .flat_map(|(transport, key, of)| of.iter().map(move |listener| (transport, key, listener)))
+    }
+
+    /// The key of the listener whose TCP socket has this address, if there is one; port 0 is another port each time.
+    pub fn over_tcp_at(&self, address: SocketAddr) -> Option<&'static str> {
+        let mut listeners = self.each();
+        let has_it = |transport: Transport, listener: &Listener| {
+            transport != Transport::Udp && address.port() != 0 && listener.address == address
+        };
+        listeners.find(|(transport, _, listener)| has_it(*transport, listener)).map(|(_, key, _)| key)
+    }
+
     /// Whether a connection from this address has to begin with a PROXY protocol header.
     pub fn is_load_balancer(&self, address: IpAddr) -> bool {
         self.proxy_protocol_from.iter().any(|network| network.contains(address))

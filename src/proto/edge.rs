@@ -213,7 +213,8 @@ pub(super) fn transport_of(transport: flow::Transport) -> Transport {
     }
 }
 
-fn cluster_transport(transport: Transport) -> flow::Transport {
+/// What a flow runs over, in the words of the location service.
+pub fn cluster_transport(transport: Transport) -> flow::Transport {
     match transport {
         Transport::Udp => flow::Transport::Udp,
         Transport::Tcp => flow::Transport::Tcp,

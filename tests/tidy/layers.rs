@@ -64,7 +64,7 @@ const LAYERS: &[Layer] = &[
         ours: &["ua", "proto", "sip"],
         never: &[&["actix"], &["flowhold_cluster"]],
     },
-    Layer { directory: "src/config/", ours: &["config"], never: &[&["flowhold_cluster"]] },
+    Layer { directory: "src/config/", ours: &["config", "sip"], never: &[&["flowhold_cluster"]] },
     Layer { directory: "src/metrics/", ours: &["metrics", "sip"], never: &[&["flowhold_cluster"]] },
     Layer { directory: "src/actor/", ours: &[], never: &[] },
     // Part of the binary, so all of the library is `flowhold::` there.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use flowhold_cluster::clustered::{self, Clustered};
 use flowhold_cluster::directory::{self, Directory};
-use flowhold_cluster::flow::{NodeRun, Transport as Over};
+use flowhold_cluster::flow::{self, NodeRun};
 use flowhold_cluster::memory;
 use flowhold_cluster::redis::{ClientCertificate, Mode, Redis, Settings};
 use tokio::sync::Semaphore;
@@ -19,32 +19,28 @@ use crate::actor::node::StartError;
 use crate::actor::settings::RETRY_AFTER;
 use crate::config::{self, Config, RedisMode, WhenDown};
 use crate::net::tls;
+use crate::proto::edge::cluster_transport;
 use crate::proto::hello::Me;
 use crate::sip::Transport;
 
-/// Where a node listens.
-#[derive(Clone, Copy, Debug)]
-pub struct Listening<'a> {
-    /// For other nodes.
-    pub cluster: SocketAddr,
-    /// For UAs.
-    pub udp: &'a [SocketAddr],
-    /// For UAs.
-    pub tcp: &'a [SocketAddr],
-}
-
-/// Makes a node a part of its cluster, as far as that goes without asking anybody.
-pub fn join(config: &Config, run: &NodeRun, listening: Listening<'_>) -> Result<Cluster, StartError> {
+/// Makes a node a part of its cluster, as far as that goes without asking anybody. It listens for other nodes at `local`,
+/// and is `served` to UAs there.
+pub fn join(
+    config: &Config,
+    run: &NodeRun,
+    local: SocketAddr,
+    served: &[(Transport, SocketAddr)],
+) -> Result<Cluster, StartError> {
     let Config { cluster, node, limits, .. } = config;
     let tls = certificates(cluster)?;
-    let at = cluster.at(listening.cluster);
-    let of = |over, listeners: &[SocketAddr]| {
-        listeners.first().map(|local| (over, config.listen.sent_by(*local).into_boxed_str()))
-    };
+    let at = cluster.at(local);
+    let sip = served.iter().map(|(transport, local)| {
+        (cluster_transport(*transport), config.listen.sent_by(*local).into_boxed_str())
+    });
     let settings = directory::Settings {
         run: run.clone(),
         at: at.as_str().into(),
-        sip: of(Over::Udp, listening.udp).into_iter().chain(of(Over::Tcp, listening.tcp)).collect(),
+        sip: first_of_each(sip),
         lease: cluster.lease,
     };
     let redis = Redis::new(redis(&config.location)?)?;
@@ -67,6 +63,19 @@ pub fn join(config: &Config, run: &NodeRun, listening: Listening<'_>) -> Result<
         patience: cluster.lease,
         look_again: OnceLock::new(),
     })
+}
+
+/// Where several listeners speak the same, the first is named.
+fn first_of_each(
+    listeners: impl Iterator<Item = (flow::Transport, Box<str>)>,
+) -> Arc<[(flow::Transport, Box<str>)]> {
+    let mut first: Vec<(flow::Transport, Box<str>)> = Vec::new();
+    for (transport, at) in listeners {
+        if first.iter().all(|(named, _)| *named != transport) {
+            first.push((transport, at));
+        }
+    }
+    first.into()
 }
 
 /// What links are encrypted with, if they are.

@@ -28,9 +28,9 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
 fn check_listener(config: &Config, found: &mut Findings) {
     let cluster = &config.cluster;
     let Some(address) = cluster.listen else { return };
-    if address.port() != 0 && config.listen.tcp.iter().any(|listener| listener.address == address) {
+    if let Some(key) = config.listen.over_tcp_at(address) {
         found.fault(
-            &["cluster.listen", "listen.tcp"],
+            &["cluster.listen", key],
             format!("{address} is a TCP listener for UAs as well: nodes have one of their own"),
         );
     }

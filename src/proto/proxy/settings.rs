@@ -80,6 +80,17 @@ pub struct SentBy {
 }
 
 impl SentBy {
+    /// From the value for each transport.
+    pub fn each(of: impl Fn(Transport) -> Box<[u8]>) -> Self {
+        Self {
+            udp: of(Transport::Udp),
+            tcp: of(Transport::Tcp),
+            tls: of(Transport::Tls),
+            ws: of(Transport::Ws),
+            wss: of(Transport::Wss),
+        }
+    }
+
     /// The value for a transport; empty when it is not served.
     pub fn of(&self, transport: Transport) -> &[u8] {
         match transport {

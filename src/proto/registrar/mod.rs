@@ -33,13 +33,14 @@ mod tests;
 use std::time::Duration;
 
 use flowhold_cluster::binding::{Aor, Binding, Timestamp};
-use flowhold_cluster::flow::{NodeRun, Transport as FlowTransport};
+use flowhold_cluster::flow::NodeRun;
 use flowhold_cluster::location::{Change, Changes, Update};
 
 pub use answer::{Answer, Terms};
 pub use reject::Reject;
 
 use crate::proto::Source;
+use crate::proto::edge::cluster_transport;
 use crate::sip::{Address, Fault, Message, Name, Transport, Uri};
 
 use contact::{Contact, Contacts};
@@ -214,20 +215,10 @@ impl Common<'_> {
             updated_at: self.now,
             holder: self.holder.clone(),
             flow: self.source.flow,
-            transport: transport(self.source.transport),
+            transport: cluster_transport(self.source.transport),
             direct: self.direct,
             outbound,
             user_agent: self.user_agent.into(),
         })
-    }
-}
-
-fn transport(transport: Transport) -> FlowTransport {
-    match transport {
-        Transport::Udp => FlowTransport::Udp,
-        Transport::Tcp => FlowTransport::Tcp,
-        Transport::Tls => FlowTransport::Tls,
-        Transport::Ws => FlowTransport::Ws,
-        Transport::Wss => FlowTransport::Wss,
     }
 }
