@@ -38,6 +38,7 @@ fn label(event: Event) -> Label {
         Event::NoBinding => Refused::NoBinding,
         Event::Overload => Refused::MaxTransactions,
         Event::Unavailable => Refused::LocationUnavailable,
+        Event::UpstreamDown => Refused::UpstreamDown,
         Event::NothingToCancel => Refused::NothingToCancel,
         Event::StrayAck => Refused::StrayAck,
         Event::StrayResponse => Refused::StrayResponse,

@@ -35,7 +35,7 @@ impl NextHops {
                 config::Matcher::Domain(domain) => Matcher::Domain(domain.as_bytes().into()),
                 config::Matcher::Prefix(prefix) => Matcher::Prefix(prefix.as_bytes().into()),
             };
-            Ok(Route { matcher, to: look_up("proxy.routes", &route.to)? })
+            Ok(Route { matcher, to: look_up("proxy.routes", &route.to)?.into() })
         };
         Ok(Self { registrar, routes: config.routes.iter().map(route).collect::<Result<_, _>>()? })
     }

@@ -71,6 +71,7 @@ pub fn proxy(
         tokens,
         registrar: next_hops.registrar,
         routes: next_hops.routes.clone(),
+        upstreams: Vec::new(),
         flow_timer: config.outbound.flow_timer.unwrap_or_default(),
         flow_timer_udp: config.outbound.flow_timer_udp.unwrap_or_default(),
         domains: domains(config),

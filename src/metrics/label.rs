@@ -103,6 +103,8 @@ label! {
         Draining => "draining",
         /// A REGISTER or a request while the location service cannot be asked, answered 503.
         LocationUnavailable => "location_unavailable",
+        /// A request for which no flow to its upstream was up, answered 503.
+        UpstreamDown => "upstream_down",
         /// A datagram that is neither SIP nor STUN.
         Unintelligible => "unintelligible",
         /// A request that breaks a rule of SIP, answered 4xx or 505.

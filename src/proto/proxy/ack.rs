@@ -37,7 +37,7 @@ impl Proxy {
             return note(out, Event::Overload, About::message(&incoming.request, incoming.from));
         }
         // RFC 3261 §17: an ACK is never answered.
-        match self.settings.decide(&incoming.request, incoming.from) {
+        match self.decide(&incoming) {
             Ok(Decision::Onward(to, onward)) => {
                 let slot = self.take_in(now, incoming);
                 self.go_on(now, slot, to, onward, out);

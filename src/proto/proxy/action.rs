@@ -95,6 +95,8 @@ pub enum Event {
     Overload,
     /// 503: the location service did not answer.
     Unavailable,
+    /// 503: no flow to the upstream that a route leads to is up.
+    UpstreamDown,
     /// 481: a CANCEL that cancels nothing.
     NothingToCancel,
     /// An ACK that belongs to nothing here and leads to nothing of ours: dropped.

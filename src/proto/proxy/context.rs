@@ -8,13 +8,14 @@ use flowhold_cluster::binding::Aor;
 use flowhold_cluster::flow::Flow;
 use smallvec::SmallVec;
 
+use super::Exit;
 use super::Source;
 use super::by_link::ByLink;
 use super::keys::{Branch as BranchText, Kind, Likeness};
 use super::target::{Target, leaves_over};
+use crate::proto::Hop;
 use crate::proto::forking::Forking;
 use crate::proto::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
-use crate::proto::{Hop, NextHop};
 use crate::sip::{Message, Method, Transport};
 
 /// A request in the proxy's hands. Never equal to that of a later request, unless 2^32 requests lie between them.
@@ -87,7 +88,9 @@ pub(super) struct Onward {
     /// RFC 3261 §16.4: the Request-URI that a strict router had put behind the Route values.
     pub(super) request_uri: Option<Box<[u8]>>,
     /// Where it goes if the location service vouches for the sender.
-    pub(super) vouched_to: Option<NextHop>,
+    pub(super) vouched_to: Option<Exit>,
+    /// Its AOR exists, because it stands in the configuration, whether or not a UA has ever registered it.
+    pub(super) is_aor_known: bool,
     /// RFC 3261 §26.2.2: the Request-URI is a sips URI, so it goes out over TLS only.
     pub(super) secure: bool,
 }

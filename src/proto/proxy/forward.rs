@@ -10,7 +10,7 @@ use super::context::{Answer, Branch, Client, Server};
 use super::instances::instances;
 use super::target::{Target, leaves_over};
 use super::validation::Refusal;
-use super::{About, Action, BranchId, ContextId, Event, Proxy, note};
+use super::{About, Action, BranchId, ContextId, Event, Exit, Proxy, note};
 use crate::proto::NextHop;
 use crate::proto::forking::{Forking, Try};
 use crate::proto::transaction::{InviteClient, NonInviteClient};
@@ -40,16 +40,25 @@ impl Proxy {
                     }
                     Known::No => false,
                 };
-                if let Some(next) = vouched_to.filter(|_| is_registered) {
-                    self.forward_to(now, slot, Target::NextHop(next), out);
-                    return self.settle(slot);
+                match vouched_to.filter(|_| is_registered) {
+                    Some(Exit::NextHop(next)) => {
+                        self.forward_to(now, slot, Target::NextHop(next), out);
+                        return self.settle(slot);
+                    }
+                    Some(Exit::Upstream(place)) => match self.go_upstream(now, slot, place, out) {
+                        Ok(()) => return self.settle(slot),
+                        Err(refusal) => refusal,
+                    },
+                    None => Refusal::new(403, "Forbidden", Event::NotRegistered),
                 }
-                Refusal::new(403, "Forbidden", Event::NotRegistered)
             }
             Ok(Known::Yes(bindings)) => match self.fork(now, slot, bindings, out) {
                 Ok(()) => return self.settle(slot),
                 Err(refusal) => refusal,
             },
+            Ok(Known::No) if self.contexts[slot as usize].onward.is_aor_known => {
+                Refusal::new(480, "Temporarily Unavailable", Event::NoBinding)
+            }
             // RFC 3261 §16.5: an AOR that does not exist.
             Ok(Known::No) => Refusal::new(404, "Not Found", Event::NotFound),
             Err(Unavailable { retry_after }) => {
@@ -96,6 +105,24 @@ impl Proxy {
         if context.request.as_ref().is_some_and(|request| context.forking.width() > breadth(request)) {
             return Err(Refusal::new(440, "Max-Breadth Exceeded", Event::TooBroad));
         }
+        self.try_next(now, slot, out);
+        Ok(())
+    }
+
+    /// Sends the request over one flow to an upstream after another.
+    fn go_upstream(
+        &mut self,
+        now: Instant,
+        slot: u32,
+        upstream: usize,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        let context = &mut self.contexts[slot as usize];
+        let Some(ways) = self.upstreams.ways(upstream, context.onward.secure) else {
+            return Err(self.unavailable(Event::UpstreamDown));
+        };
+        context.authoritative = true;
+        context.forking = Forking::new([ways]);
         self.try_next(now, slot, out);
         Ok(())
     }
@@ -224,6 +251,7 @@ impl Proxy {
     pub fn flow_failed(&mut self, now: Instant, flow: Flow, out: &mut Vec<Action>) {
         // Before the next flow is tried, which may be one of the same node.
         self.peers.close(flow.id);
+        self.upstreams.close(flow);
         for branch in self.outstanding.take_flow(flow) {
             // RFC 5626 §11.5: as if the answer were 430.
             self.branch_failed(now, branch, 430, "Flow Failed", Event::FlowFailed, out);

@@ -18,6 +18,7 @@
 //! | whom a request goes to, and how widely | `instances.rs`, `breadth.rs` |
 //! | a branch: the request as it leaves, where to, its CANCEL and its ACK | `forward.rs`, `target.rs`, `hop.rs` |
 //! | the other nodes, and how their flows are reached | `peers.rs`, `by_link.rs` |
+//! | other providers that this node registers with | `upstreams.rs` |
 //! | responses, those that come and those of our own | `response.rs`, `answer.rs` |
 //! | CANCEL and ACK as they come | `cancel.rs`, `ack.rs` |
 //! | timers, and flows that fail | `expire.rs` |
@@ -48,6 +49,7 @@ mod routes;
 mod settings;
 mod target;
 mod under_way;
+mod upstreams;
 mod validation;
 
 #[cfg(test)]
@@ -64,6 +66,7 @@ pub use context::{BranchId, ContextId};
 pub use peers::Peer;
 pub use settings::{Matcher, Route, SentBy, Settings};
 pub use under_way::UnderWay;
+pub use upstreams::{Exit, Upstream};
 
 use super::Source;
 use context::{Client, Context, Server};
@@ -71,6 +74,7 @@ use deadlines::Deadlines;
 use keys::{AsItIs, Keys, Kind, Likeness};
 use outstanding::Outstanding;
 use peers::Peers;
+use upstreams::Upstreams;
 
 /// How many transactions are alive. All zero when the proxy is idle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -104,6 +108,7 @@ pub struct Proxy {
     outstanding: Outstanding,
     deadlines: Deadlines,
     peers: Peers,
+    upstreams: Upstreams,
 }
 
 impl Proxy {
@@ -120,6 +125,7 @@ impl Proxy {
             outstanding: Outstanding::new(keys),
             deadlines: Deadlines::default(),
             peers: Peers::default(),
+            upstreams: Upstreams::default(),
         }
     }
 

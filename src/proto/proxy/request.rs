@@ -52,7 +52,7 @@ impl Proxy {
         if method == Method::Cancel {
             return self.cancel(now, incoming, out);
         }
-        match self.settings.decide(&incoming.request, from) {
+        match self.decide(&incoming) {
             Err(refusal) => {
                 let slot = self.take_in(now, incoming);
                 self.refuse(now, slot, &refusal, out);
@@ -69,6 +69,12 @@ impl Proxy {
                 self.settle(slot);
             }
         }
+    }
+
+    /// Where a request goes.
+    pub(super) fn decide(&self, incoming: &Incoming) -> Result<Decision, Refusal> {
+        let upstream = self.upstreams.of(incoming.from).map(|place| &self.settings.upstreams[place]);
+        self.settings.decide(&incoming.request, incoming.from, upstream)
     }
 
     /// Sends a request on, or asks the location service first.

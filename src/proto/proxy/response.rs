@@ -160,7 +160,11 @@ impl Proxy {
         let context = &mut self.contexts[slot as usize];
         // The node that has the flow answers so where that takes no more. Departs from RFC 5626 §7 in that a UA's own 503 over
         // a link has the next flow tried as well: it cannot be told from that.
-        let is_full = status == 503 && context.branches[index].by_link.is_some();
+        //
+        // RFC 3263 §4.3: a 503 of an upstream's edge proxy has its next one tried.
+        let branch = &context.branches[index];
+        let is_full =
+            status == 503 && (branch.by_link.is_some() || matches!(branch.target, Target::Upstream(_)));
         let step = if is_full {
             context.forking.failed(index, status, answer)
         } else {
@@ -266,6 +270,11 @@ impl Proxy {
         match answer {
             // RFC 5626 §11.5: a 430 is between an edge proxy and the authoritative one. That is us, and we know of no flow to
             // the UA that works.
+            _ if status == 430 && context.authoritative && context.aor.is_none() => {
+                // Of an upstream, over which a PBX may know a way around.
+                let refusal = self.unavailable(Event::UpstreamDown);
+                self.refuse(now, slot, &refusal, out);
+            }
             _ if status == 430 && context.authoritative => {
                 self.answer(now, slot, 480, "Temporarily Unavailable", &[], out);
             }

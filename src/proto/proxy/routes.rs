@@ -4,6 +4,7 @@
 //! | what is left when our own Route values are off | a registrar's node | an edge proxy |
 //! | --- | --- | --- |
 //! | a token leads to a UA | over its flow, on whichever node that is | the same |
+//! | it came over a flow to another provider | to the AOR here that is for | |
 //! | a Request-URI in a domain of ours | to the AOR | to the registrar |
 //! | a Route or Request-URI that leads to a configured next hop | there, in a dialog or from a UA that is registered | to the registrar |
 //! | a token says that it comes from a UA in a dialog | 403 | to the registrar |
@@ -17,7 +18,7 @@ use super::context::Onward;
 use super::keys::tag;
 use super::target::Target;
 use super::validation::{Decision, Refusal, To};
-use super::{Event, Matcher, Settings, Source};
+use super::{Event, Exit, Matcher, Settings, Source, Upstream};
 use crate::proto::NextHop;
 use crate::proto::edge::{Astray, Way};
 use crate::sip::{Address, Message, Method, Name, Scheme, Uri};
@@ -50,25 +51,35 @@ impl Settings {
         &self,
         request: &Message,
         uri: Uri<'_>,
-        from: Source,
+        (from, upstream): (Source, Option<&Upstream>),
         mut onward: Onward,
     ) -> Result<Decision, Refusal> {
         let routed = self.follow_routes(request, uri, from)?;
         onward.own_routes = routed.own;
         onward.request_uri = routed.moved.map(Box::from);
         onward.secure = routed.uri.scheme == Scheme::Sips;
-        let to = match (&routed.way, self.registrar) {
-            (Way::Incoming(to), _) => To::Target(Target::Flow(*to)),
-            (Way::Elsewhere(token), _) => To::Target(Target::Elsewhere(Box::new(token.clone()))),
-            (_, Some(registrar)) => match self.edge_target(&routed, registrar)? {
+        let to = match (&routed.way, upstream, self.registrar) {
+            (Way::Incoming(to), ..) => To::Target(Target::Flow(*to)),
+            (Way::Elsewhere(token), ..) => To::Target(Target::Elsewhere(Box::new(token.clone()))),
+            // Whatever the Request-URI says, which is our Contact there or the number that was called.
+            (_, Some(upstream), _) if routed.next.is_none() => {
+                onward.is_aor_known = true;
+                To::Aor(upstream.to.clone())
+            }
+            (_, Some(_), _) => return Err(not_ours()),
+            (_, None, Some(registrar)) => match self.edge_target(&routed, registrar)? {
                 Some(target) => To::Target(target),
                 None => return Ok(Decision::Here),
             },
-            (_, None) => match self.own_target(request, &routed)? {
+            (_, None, None) => match self.own_target(request, &routed)? {
                 Some(to) => to,
                 None => return Ok(Decision::Here),
             },
         };
+        if let To::IfRegistered(_, exit) = &to {
+            let theirs = self.request_uri_there(*exit, &routed.uri);
+            onward.request_uri = theirs.or(onward.request_uri);
+        }
         Ok(Decision::Onward(to, onward))
     }
 
@@ -91,14 +102,14 @@ impl Settings {
     /// Where the bindings are here. None: the request is for this node itself.
     fn own_target(&self, request: &Message, routed: &Routed<'_>) -> Result<Option<To>, Refusal> {
         let uri = &routed.uri;
-        let next_hop = match &routed.next {
+        let exit = match &routed.next {
             Some(next) => self.at_end_of_route(next).or_else(|| self.route(next)),
             None => self.route(uri).or_else(|| self.at_end_of_route(uri)),
         };
-        if let Some(next_hop) = next_hop {
+        if let Some(exit) = exit {
             // Also within what looks like a dialog: anybody gets a token of their own flow by calling an AOR here, and
             // anybody can write a To tag.
-            return Ok(Some(To::IfRegistered(self.sender(request)?, next_hop)));
+            return Ok(Some(To::IfRegistered(self.sender(request, exit)?, exit)));
         }
         if routed.next.is_some() || !self.means_us(uri) {
             return Err(not_ours());
@@ -107,12 +118,24 @@ impl Settings {
         Ok(aor.map(|aor| To::Aor(Aor::from(&aor[..]))))
     }
 
-    /// The AOR that a request says it comes from, where it is one of ours.
-    fn sender(&self, request: &Message) -> Result<Aor, Refusal> {
+    /// The AOR that a request says it comes from, where it is one of ours; or one with an upstream, which stands for the AOR
+    /// that is reached by it.
+    fn sender(&self, request: &Message, exit: Exit) -> Result<Aor, Refusal> {
         let from = request.first(Name::From).and_then(|from| Address::parse(from).ok());
-        let uri = from.and_then(|from| Uri::parse(from.uri).ok()).filter(|uri| self.is_domain(uri.host));
-        let aor = uri.and_then(|uri| uri.canonical_aor().ok()).ok_or_else(not_ours)?;
-        Ok(Aor::from(&aor[..]))
+        let uri = from.and_then(|from| Uri::parse(from.uri).ok()).ok_or_else(not_ours)?;
+        let aor = uri.canonical_aor().map_err(|_| not_ours())?;
+        if let Exit::Upstream(place) = exit
+            && let Some(upstream) = self.upstreams.get(place).filter(|upstream| *upstream.aor == aor[..])
+        {
+            return Ok(upstream.to.clone());
+        }
+        if self.is_domain(uri.host) { Ok(Aor::from(&aor[..])) } else { Err(not_ours()) }
+    }
+
+    /// The Request-URI of a request that leaves over a flow to an upstream, where it becomes another one.
+    fn request_uri_there(&self, exit: Exit, uri: &Uri<'_>) -> Option<Box<[u8]>> {
+        let Exit::Upstream(place) = exit else { return None };
+        self.upstreams.get(place)?.request_uri(uri, self.is_domain(uri.host))
     }
 
     fn follow_routes<'m>(

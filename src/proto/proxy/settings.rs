@@ -6,6 +6,7 @@ use std::time::Duration;
 use flowhold_cluster::flow::NodeRun;
 use flowhold_cluster::token::KeyRing;
 
+use super::{Exit, Upstream};
 use crate::proto::NextHop;
 use crate::proto::edge::Edge;
 use crate::proto::transaction::Timers;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub registrar: Option<NextHop>,
     /// Where else UAs that registered here may go; the first that matches counts. Not with a `registrar`, which sees to that.
     pub routes: Vec<Route>,
+    /// Other providers that this node registers with. Not with a `registrar`, which would have to know of them.
+    pub upstreams: Vec<Upstream>,
     /// The Flow-Timer given over a stream where the registrar gives none, in whole seconds; zero: none.
     pub flow_timer: Duration,
     /// The same over UDP.
@@ -56,7 +59,7 @@ pub struct Route {
     /// Which requests.
     pub matcher: Matcher,
     /// Where they go.
-    pub to: NextHop,
+    pub to: Exit,
 }
 
 /// Which Request-URIs a route is for.
@@ -143,14 +146,15 @@ impl Settings {
     }
 
     /// Where the routes lead a request with this Request-URI.
-    pub fn route(&self, uri: &Uri<'_>) -> Option<NextHop> {
+    pub fn route(&self, uri: &Uri<'_>) -> Option<Exit> {
         let is_ours = self.is_domain(uri.host);
         self.routes.iter().find(|route| route.matcher.matches(uri, is_ours)).map(|route| route.to)
     }
 
     /// The element at the end of a route that a URI names by its address.
-    pub fn at_end_of_route(&self, uri: &Uri<'_>) -> Option<NextHop> {
-        self.routes.iter().map(|route| route.to).find(|next| next.is_at(uri))
+    pub fn at_end_of_route(&self, uri: &Uri<'_>) -> Option<Exit> {
+        let is_at = |exit: &Exit| matches!(exit, Exit::NextHop(next) if next.is_at(uri));
+        self.routes.iter().map(|route| route.to).find(is_at)
     }
 
     /// Whether a URI with this host and port means this node: one of its addresses, or one of its domains without a port

@@ -8,6 +8,7 @@ use flowhold_cluster::flow::NodeRun;
 use flowhold_cluster::token::FlowToken;
 
 use super::by_link::ByLink;
+use super::upstreams::UpstreamFlow;
 use crate::proto::edge::{flow_of, transport_of};
 use crate::proto::{Hop, NextHop, Source};
 use crate::sip::{Transport, Uri};
@@ -23,6 +24,8 @@ pub(super) enum Target {
     Elsewhere(Box<FlowToken>),
     /// RFC 3261 §16.6 step 7: an element that the operator named. Request-URI and Route are those that came.
     NextHop(NextHop),
+    /// A flow to another provider, whose edge proxy is the Route. The Request-URI is the provider's.
+    Upstream(Arc<UpstreamFlow>),
 }
 
 /// What the messages of a branch leave over: the flow or the next hop that is the target, or the link to the node that has
@@ -33,6 +36,7 @@ pub(super) fn leaves_over(target: &Target, by_link: Option<&ByLink>) -> (Hop, Tr
         (None, Target::NextHop(next)) => (Hop::Address(*next), next.transport),
         (None, Target::Binding(binding)) => (Hop::Flow(binding.flow), target.transport()),
         (None, Target::Flow(to)) => (Hop::Flow(to.flow), to.transport),
+        (None, Target::Upstream(to)) => (Hop::Flow(to.flow.flow), to.flow.transport),
         (None, Target::Elsewhere(token)) => (Hop::Flow(flow_of(token).flow), target.transport()),
     }
 }
@@ -46,6 +50,7 @@ impl Target {
             Target::Flow(to) => to.transport,
             Target::Elsewhere(token) => transport_of(token.over.transport()),
             Target::NextHop(next) => next.transport,
+            Target::Upstream(to) => to.flow.transport,
         }
     }
 
@@ -55,6 +60,7 @@ impl Target {
             Target::Binding(binding) => Some(Source::new(binding.flow, self.transport())),
             Target::Flow(to) => Some(*to),
             Target::Elsewhere(token) => Some(flow_of(token)),
+            Target::Upstream(to) => Some(to.flow),
             Target::NextHop(_) => None,
         }
     }
@@ -64,7 +70,7 @@ impl Target {
         match self {
             Target::Binding(binding) => Some(&binding.holder),
             Target::Elsewhere(token) => Some(&token.run),
-            Target::Flow(_) | Target::NextHop(_) => None,
+            Target::Flow(_) | Target::NextHop(_) | Target::Upstream(_) => None,
         }
     }
 
@@ -76,7 +82,7 @@ impl Target {
                 Some(Cow::Owned(token))
             }
             Target::Elsewhere(token) => Some(Cow::Borrowed(token)),
-            Target::Flow(_) | Target::NextHop(_) => None,
+            Target::Flow(_) | Target::NextHop(_) | Target::Upstream(_) => None,
         }
     }
 
@@ -84,7 +90,7 @@ impl Target {
     pub(super) fn request_uri(&self) -> Option<Cow<'_, [u8]>> {
         match self {
             Target::Binding(binding) => Some(request_uri(&binding.contact)),
-            Target::Flow(_) | Target::Elsewhere(_) | Target::NextHop(_) => None,
+            Target::Flow(_) | Target::Elsewhere(_) | Target::NextHop(_) | Target::Upstream(_) => None,
         }
     }
 
@@ -92,6 +98,7 @@ impl Target {
     pub(super) fn path(&self) -> &[u8] {
         match self {
             Target::Binding(binding) => &binding.path,
+            Target::Upstream(to) => &to.route,
             Target::Flow(_) | Target::Elsewhere(_) | Target::NextHop(_) => &[],
         }
     }

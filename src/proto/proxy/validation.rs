@@ -6,8 +6,7 @@ use memchr::memmem;
 use super::context::Onward;
 use super::keys::{loop_digits, loop_hash, loop_hash_of};
 use super::target::Target;
-use super::{Event, Settings, Source};
-use crate::proto::NextHop;
+use super::{Event, Exit, Settings, Source, Upstream};
 use crate::sip::{Message, Method, Name, Uri, Via};
 
 /// Where a request that may go on is to go.
@@ -26,8 +25,8 @@ pub(super) enum To {
     Aor(Aor),
     /// To where we know already.
     Target(Target),
-    /// To a next hop, if the sender's AOR is registered over the flow that the request came over.
-    IfRegistered(Aor, NextHop),
+    /// To the end of a route, if the sender's AOR is registered over the flow that the request came over.
+    IfRegistered(Aor, Exit),
 }
 
 /// Why it may not.
@@ -50,8 +49,13 @@ impl Refusal {
 const MAX_FORWARDS: u8 = 70;
 
 impl Settings {
-    /// Of a request that `Message::validate` has passed.
-    pub(super) fn decide(&self, request: &Message, from: Source) -> Result<Decision, Refusal> {
+    /// Of a request that `Message::validate` has passed, and that came over a flow to `upstream`.
+    pub(super) fn decide(
+        &self,
+        request: &Message,
+        from: Source,
+        upstream: Option<&Upstream>,
+    ) -> Result<Decision, Refusal> {
         let uri = Uri::parse(request.request_uri())
             .map_err(|fault| Refusal::new(fault.status(), fault.reason(), Event::Malformed(fault)))?;
         // RFC 3261 §16.3 step 2
@@ -81,7 +85,7 @@ impl Settings {
             loop_hash,
             ..Onward::default()
         };
-        self.route_request(request, uri, from, onward)
+        self.route_request(request, uri, (from, upstream), onward)
     }
 
     /// RFC 5393 §4.2.2: a Via of ours with the hash that this request would get again is a loop; another hash is a spiral.

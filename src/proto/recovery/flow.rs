@@ -259,6 +259,8 @@ impl Flow {
         let wait = shared.settings.back_off.wait(self.failures, shared.is_another_up, shared.random.random());
         // RFC 5626 §4.5: a Retry-After may make it longer.
         let wait = wait.max(retry_after.unwrap_or_default());
+        let is_denied = matches!(&why, Why::Refused(refused) if refused.is_denied());
+        let wait = if is_denied { wait.max(shared.settings.wait_when_denied) } else { wait };
         self.close(shared);
         self.state = State::Waiting { until: shared.now + wait };
         self.tell(Event::Failed { why, failures: self.failures, retry_in: wait }, shared);

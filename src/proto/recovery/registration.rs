@@ -82,6 +82,11 @@ impl Refused {
         // RFC 5626 §4.2.2: such as 503 with Retry-After.
         self.retry_after.is_some() || self.status == 408 || (500..600).contains(&self.status)
     }
+
+    /// Whether it is for what only people can put right: who this is, or what it may do.
+    pub fn is_denied(&self) -> bool {
+        self.retry_after.is_none() && matches!(self.status, 401 | 403 | 404 | 407)
+    }
 }
 
 impl Registration {

@@ -34,6 +34,10 @@ pub struct Settings {
     pub profile: &'static Profile,
     /// Whether a registrar that a flow is not good enough for (439) is asked again without outbound.
     pub may_register_plainly: bool,
+    /// The user part of Contact; none: that of the AOR.
+    pub contact_user: Option<String>,
+    /// How long a flow waits at least whose REGISTER was refused for what only people can put right.
+    pub wait_when_denied: Duration,
 }
 
 impl Settings {
@@ -56,6 +60,8 @@ impl Settings {
             udp_pace: Pace::UDP,
             profile: &Profile::RFC5626,
             may_register_plainly: true,
+            contact_user: None,
+            wait_when_denied: Duration::ZERO,
         })
     }
 
@@ -99,7 +105,8 @@ impl Settings {
     /// The URI that this UA is reached at over a flow from `local`.
     pub fn contact(&self, link: Link) -> Vec<u8> {
         let mut uri = b"sip:".to_vec();
-        if let Some(user) = self.aor_uri().user {
+        let user = self.contact_user.as_deref().map(str::as_bytes).or(self.aor_uri().user);
+        if let Some(user) = user {
             uri.extend_from_slice(user);
             uri.push(b'@');
         }

@@ -435,7 +435,7 @@ fn rfc5393_s4_2_2_a_request_that_comes_back_from_a_link_is_a_loop() {
 #[test]
 fn s16_5_the_routes_vouch_for_flows_of_this_run_only() {
     let gateway = NextHop { transport: Transport::Udp, address: "10.0.0.7:5060".parse().unwrap() };
-    let routes = vec![Route { matcher: Matcher::Prefix(b"+49".as_slice().into()), to: gateway }];
+    let routes = vec![Route { matcher: Matcher::Prefix(b"+49".as_slice().into()), to: gateway.into() }];
     let text = request_to("sip:+4930123@example.com", "MESSAGE", "TCP", "z9hG4bKa")
         .replace("\"Alice\" <sip:alice@", "<sip:bob@");
     for (node, epoch) in [("a", 1), ("a", 0), ("b", 1)] {

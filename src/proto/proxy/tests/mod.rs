@@ -21,4 +21,5 @@ mod tokens;
 mod two_nodes;
 mod uas;
 mod under_way;
+mod upstreams;
 mod validation;

@@ -17,8 +17,8 @@ fn trunk() -> NextHop {
 /// Bob is registered; numbers in Germany and one domain lead elsewhere.
 fn with_routes() -> Scenario {
     let routes = vec![
-        Route { matcher: Matcher::Prefix(b"+49".as_slice().into()), to: gateway() },
-        Route { matcher: Matcher::Domain(b"example.net".as_slice().into()), to: trunk() },
+        Route { matcher: Matcher::Prefix(b"+49".as_slice().into()), to: gateway().into() },
+        Route { matcher: Matcher::Domain(b"example.net".as_slice().into()), to: trunk().into() },
     ];
     Scenario::with(Settings { routes, ..settings() }, &[binding(bob(), BOB_CONTACT, "")])
 }

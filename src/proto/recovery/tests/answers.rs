@@ -53,6 +53,22 @@ fn a_wrong_password_is_not_tried_again_at_once() {
 }
 
 #[test]
+fn what_only_people_can_put_right_is_waited_for() {
+    for (status, field, least) in [
+        (403, "X: y", seconds(600)),
+        (404, "X: y", seconds(600)),
+        (403, "Retry-After: 70", seconds(70)),
+        (500, "X: y", seconds(30)),
+    ] {
+        let mut ua = Ua::with(1, |settings| settings.wait_when_denied = seconds(600));
+        ua.connected(1);
+        ua.answer(1, status, &[field]);
+        let retry_in = ua.failed(1).2;
+        assert!(retry_in >= least && (retry_in >= seconds(600)) == (least == seconds(600)), "{retry_in:?}");
+    }
+}
+
+#[test]
 fn a_challenge_without_a_password_is_a_failure() {
     let mut ua = Ua::new(1);
     ua.connected(1);
