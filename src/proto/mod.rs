@@ -10,6 +10,7 @@ mod hop;
 pub mod keepalive;
 pub mod locate;
 pub mod login;
+pub mod pace;
 pub mod profile;
 pub mod proxy;
 mod random;
