@@ -79,7 +79,7 @@ pub(super) async fn accept(listener: TcpListener, kind: Kind, worker: Rc<Worker>
     loop {
         let (stream, remote) = incoming.next(&worker).await;
         match worker.node.admission.admit_unnamed() {
-            Err(refusal) => refuse(&worker, remote, refusal),
+            Err(refusal) => worker.node.refuse(Refused::from(refusal), remote),
             Ok(permit) if worker.node.config.listen.is_load_balancer(remote.ip()) => {
                 // Others are accepted while its header is on its way.
                 actix_rt::spawn(pass_on(stream, remote, permit, door.clone()));
@@ -99,13 +99,8 @@ fn enter(stream: TcpStream, client: SocketAddr, permit: Permit, Door { kind, wor
             let _ = stream.set_nodelay(true);
             Connection::start(stream, (transport, profile), client, permit, worker);
         }
-        Err(refusal) => refuse(&worker, client, refusal),
+        Err(refusal) => worker.node.refuse(Refused::from(refusal), client),
     }
-}
-
-fn refuse(worker: &Worker, peer: SocketAddr, refusal: Refusal) {
-    worker.node.metrics.refused.inc(Refused::from(refusal));
-    warn!(%peer, %refusal, "connection refused");
 }
 
 /// Lets a connection in that a load balancer passes on, once it has said whose it is.
@@ -128,11 +123,9 @@ async fn pass_on(mut stream: TcpStream, balancer: SocketAddr, permit: Permit, do
         Err(_) | Ok(Err(Fault::Missing | Fault::BreaksOff)) => Refused::NoProxyHeader,
         Ok(Err(Fault::TooLong | Fault::Malformed(_))) => Refused::BadProxyHeader,
     };
-    worker.node.metrics.refused.inc(refused);
+    worker.node.refuse(refused, balancer);
     if let Ok(Err(fault)) = header {
-        warn!(%balancer, %fault, "connection refused");
-    } else {
-        warn!(%balancer, "connection refused: no PROXY protocol header in time");
+        debug!(%balancer, %fault, "connection refused");
     }
 }
 

@@ -34,6 +34,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info};
 
 use self::timer::Timer;
+use super::gate::Standing;
 use super::message::Close;
 use super::worker::Worker;
 use crate::config;
@@ -62,6 +63,7 @@ pub struct Connection<S> {
     framer: Framer,
     writer: Writer,
     keepalive: keepalive::Server,
+    standing: Standing,
     /// When the message that was begun has to be complete.
     message_due: Option<Instant>,
     /// Set once the flow has failed: when to stop waiting for the peer's own close.
@@ -169,6 +171,7 @@ where
                 },
                 writer: Writer::new(queue),
                 keepalive: role.watched(&config.cluster),
+                standing: Standing::default(),
                 message_due: None,
                 closing: None,
                 timer: Timer::default(),

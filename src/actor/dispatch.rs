@@ -6,7 +6,7 @@ use super::flows::Undelivered;
 use super::message::{Deliver, Inbound, Register};
 use super::worker::{Worker, to_tag};
 use super::{event_count, event_log};
-use crate::metrics::Refused;
+use crate::metrics::{Refused, Status};
 use crate::proto::proxy::Proxy;
 use crate::proto::relay::{Relay, Relayed};
 use crate::proto::{Source, registrar};
@@ -116,22 +116,41 @@ impl Worker {
 
     fn overloaded(&self, request: &Message, source: Source) -> Option<Wire> {
         self.node.metrics.refused.inc(Refused::MailboxFull);
-        self.answer(request, source, 503, "Service Unavailable")
+        self.unavailable(request, source, None)
     }
 
     /// A response to a request that goes no further than its flow; `None` to what is never answered.
     pub fn answer(&self, request: &Message, source: Source, status: u16, reason: &str) -> Option<Wire> {
-        // RFC 3261 §17.1.1.3: an ACK is not answered, and a response is not either.
-        if !request.is_request() || request.method() == Method::Ack {
-            return None;
-        }
-        let Flow { remote, .. } = source.flow;
-        let tag = to_tag();
-        let mut response =
-            Response::to(request, status, reason).to_tag(&tag).source(remote.ip(), remote.port());
-        if status == 503 {
-            response = response.header("Retry-After", self.node.retry_after().to_string());
-        }
-        Some(response.finish())
+        let retry_after = (status == 503).then(|| self.node.retry_after());
+        answer(request, source, (status, reason), retry_after)
     }
+
+    /// 503, with this Retry-After or that of a node that has no room.
+    pub fn unavailable(&self, request: &Message, source: Source, retry_after: Option<u64>) -> Option<Wire> {
+        let retry_after = retry_after.unwrap_or_else(|| self.node.retry_after());
+        let answer = answer(request, source, (503, "Service Unavailable"), Some(retry_after));
+        if answer.is_some() {
+            self.node.metrics.responses.inc(Status(503));
+        }
+        answer
+    }
+}
+
+fn answer(
+    request: &Message,
+    source: Source,
+    (status, reason): (u16, &str),
+    retry_after: Option<u64>,
+) -> Option<Wire> {
+    // RFC 3261 §17.1.1.3: an ACK is not answered, and a response is not either.
+    if !request.is_request() || request.method() == Method::Ack {
+        return None;
+    }
+    let Flow { remote, .. } = source.flow;
+    let tag = to_tag();
+    let mut response = Response::to(request, status, reason).to_tag(&tag).source(remote.ip(), remote.port());
+    if let Some(seconds) = retry_after {
+        response = response.header("Retry-After", seconds.to_string());
+    }
+    Some(response.finish())
 }

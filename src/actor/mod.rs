@@ -12,7 +12,8 @@
 //! | [`node_link`] | one per other node and worker | [`MemberGone`](message::MemberGone), [`FlowFailed`](message::FlowFailed) |
 //!
 //! They know each other's messages and a `Recipient`, never each other's type. [`flows`] is the way to a flow from
-//! any worker, [`worker`] what the actors of one worker share, [`cluster`] what all of them know of other nodes,
+//! any worker, [`gate`] what their peers may send, [`worker`] what the actors of one worker share, [`cluster`] what all
+//! of them know of other nodes,
 //! [`membership`] and [`node`] start and end them all.
 
 pub mod accept;
@@ -25,6 +26,7 @@ pub mod drain;
 pub mod event_count;
 pub mod event_log;
 pub mod flows;
+pub mod gate;
 pub mod key_ring;
 pub mod links;
 mod listeners;

@@ -1,7 +1,7 @@
 //! Looks up the next hops that the configuration names, once, when the node starts.
 
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{IpAddr, ToSocketAddrs};
 
 use crate::config::{self, NextHopTransport};
 use crate::proto::NextHop;
@@ -38,6 +38,12 @@ impl NextHops {
             Ok(Route { matcher, to: look_up("proxy.routes", &route.to)?.into() })
         };
         Ok(Self { registrar, routes: config.routes.iter().map(route).collect::<Result<_, _>>()? })
+    }
+
+    /// The addresses of all of them.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let routes = self.routes.iter().map(|route| &route.to);
+        self.registrar.iter().chain(routes).map(|next| next.address.ip())
     }
 }
 

@@ -22,6 +22,7 @@ use tracing::{info, warn};
 use super::cluster::join;
 use super::drain::drain;
 use super::flows::FlowTable;
+use super::gate::Gate;
 use super::listeners::Listeners;
 use super::membership::Membership;
 use super::message::AskUnderWay;
@@ -31,7 +32,7 @@ use super::settings;
 use super::worker::{Clock, Node};
 use super::workers::{self, Started};
 use crate::config::Config;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Notices};
 use crate::net::admin::Health;
 use crate::net::admission::Admission;
 use crate::net::listen::Listener;
@@ -40,6 +41,9 @@ use crate::net::{admin, descriptors, tls};
 
 /// How often the location service clears up what has expired.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often what was refused is summed up in the log.
+const SUM_UP_EVERY: Duration = Duration::from_secs(10);
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +104,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
         tokio::select! {
             never = announce(&ready, &node, membership.as_ref()) => match never {},
             never = purge(&node) => match never {},
+            never = sum_up(&node) => match never {},
             never = serve_admin(admin, &node) => match never? {},
             () = told_to_end(signals, &node, &under_way) => {}
         }
@@ -148,8 +153,10 @@ fn node(
         run,
         ping_wait: settings::ping_wait(&config),
         registrar: settings::registrar(&config),
+        gate: Gate::new(&config.limits, &next_hops),
         next_hops,
         metrics: Metrics::new(),
+        notices: Notices::default(),
         flows: FlowTable::new(workers.get()),
         relayed: RelayedRequests::new(workers.get(), &config),
         admission: Admission::new(config.limits.max_connections, config.limits.max_connections_per_address),
@@ -171,6 +178,15 @@ async fn purge(node: &Node) -> Infallible {
         if let Err(error) = node.location.purge(node.clock.now()).await {
             warn!(%error, "clearing up has to wait");
         }
+    }
+}
+
+/// Says what was refused, for as long as the node runs.
+async fn sum_up(node: &Node) -> Infallible {
+    let mut every = tokio::time::interval(SUM_UP_EVERY);
+    loop {
+        every.tick().await;
+        node.sum_up();
     }
 }
 

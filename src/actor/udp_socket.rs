@@ -27,7 +27,7 @@ use crate::metrics::{FlowClosed, Refused};
 use crate::net::icmp;
 use crate::proto::keepalive::{self, Assign, Expiry};
 use crate::proto::{Profile, Source};
-use crate::sip::{Message, Transport, stun};
+use crate::sip::{Message, Transport, Wire, stun};
 
 /// The largest datagram there is.
 const LARGEST_DATAGRAM: usize = 64 << 10;
@@ -123,27 +123,34 @@ impl UdpSocket {
     }
 
     fn receive_stun(&mut self, datagram: &[u8], remote: SocketAddr) {
+        let node = &self.worker.node;
+        if !node.gate.admits_stun(remote.ip()) {
+            return node.refuse(Refused::StunRate, remote);
+        }
         let Some(request) = stun::parse(datagram) else {
-            self.worker.node.metrics.refused.inc(Refused::Stun);
+            node.metrics.refused.inc(Refused::Stun);
             return;
         };
         let now = Instant::now();
         if let Some(watched) = self.watched.get_mut(&remote) {
             watched.keepalive.ping(now);
         }
-        if self.worker.node.course.get().is_some_and(|course| course.ignores_pings_of(remote, now)) {
+        if node.course.get().is_some_and(|course| course.ignores_pings_of(remote, now)) {
             return;
         }
-        self.worker.node.metrics.pings.inc(Transport::Udp);
+        node.metrics.pings.inc(Transport::Udp);
         self.send(remote, Bytes::copy_from_slice(&stun::binding_response(&request, remote)));
     }
 
     fn receive_sip(&mut self, datagram: &[u8], remote: SocketAddr) {
+        let node = &self.worker.node;
+        if !node.gate.admits_datagram(remote.ip()) {
+            return node.refuse(Refused::DatagramRate, remote);
+        }
         let source = Source { flow: self.flow(remote), transport: Transport::Udp, profile: self.profile };
-        let limit = self.worker.node.config.limits.max_message;
         match Message::parse(Bytes::copy_from_slice(datagram)) {
-            Ok(message) if datagram.len() <= limit => {
-                if let Some(answer) = self.worker.dispatch(message, source) {
+            Ok(message) if datagram.len() <= node.config.limits.max_message => {
+                if let Some(answer) = self.dispatch(message, source) {
                     self.send(remote, answer.to_bytes());
                 }
             }
@@ -158,6 +165,14 @@ impl UdpSocket {
                 self.worker.node.metrics.refused.inc(Refused::Unintelligible);
                 debug!(peer = %remote, %error, "not a SIP message");
             }
+        }
+    }
+
+    fn dispatch(&self, message: Message, source: Source) -> Option<Wire> {
+        let is_known = self.watched.contains_key(&source.flow.remote);
+        match self.worker.admit(&message, source, is_known) {
+            Ok(()) => self.worker.dispatch(message, source),
+            Err(stopped) => self.worker.turn_away(&message, source, stopped),
         }
     }
 

@@ -14,12 +14,13 @@ use tracing::{debug, info, warn};
 
 use super::cluster::Cluster;
 use super::flows::FlowTable;
+use super::gate::Gate;
 use super::message::{FlowFailed, Inbound, PeerUnreachable, Register};
 use super::next_hops::NextHops;
 use super::relayed::RelayedRequests;
 use super::settings::RETRY_AFTER;
 use crate::config::Config;
-use crate::metrics::{FlowClosed, Metrics};
+use crate::metrics::{FlowClosed, Metrics, Notices, Refused};
 use crate::net::admission::Admission;
 use crate::proto::drain::Course;
 use crate::proto::keepalive::PingWait;
@@ -40,10 +41,14 @@ pub struct Node {
     pub next_hops: NextHops,
     /// The counters.
     pub metrics: Metrics,
+    /// What has been said of what was refused.
+    pub notices: Notices<Refused>,
     /// The sockets and connections that are open.
     pub flows: FlowTable,
     /// Who is let in.
     pub admission: Arc<Admission>,
+    /// How often who is in may send.
+    pub gate: Gate,
     /// What other nodes have under way on flows of this one.
     pub relayed: RelayedRequests,
     /// Which flow leads to which AOR.

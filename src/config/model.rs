@@ -358,6 +358,16 @@ pub struct Limits {
     /// How long a message that has begun may take to arrive whole.
     #[serde(deserialize_with = "units::duration")]
     pub header_timeout: Duration,
+    /// REGISTERs in a second over the whole node; 0: no limit.
+    pub registers_per_second: u32,
+    /// Those of them in a second that come from one remote IP address over flows that nobody registered over; 0: no limit.
+    pub registers_per_address: u32,
+    /// Messages in a second over one connection; 0: no limit.
+    pub messages_per_flow: u32,
+    /// Datagrams with SIP in a second from one remote IP address; 0: no limit.
+    pub datagrams_per_address: u32,
+    /// Datagrams with STUN in a second from one remote IP address; 0: no limit.
+    pub stun_per_address: u32,
     /// Bytes that may wait to be sent over one connection, or by one UDP listener of one worker.
     #[serde(deserialize_with = "units::size")]
     pub write_queue: usize,

@@ -45,7 +45,12 @@ impl<L: Label> Counters<L> {
 
     /// How many there were of `label`.
     pub fn get(&self, label: L) -> u64 {
-        self.0[label.index()].load(Ordering::Relaxed)
+        self.at(label.index())
+    }
+
+    /// How many there were of the value with this number.
+    pub(super) fn at(&self, index: usize) -> u64 {
+        self.0[index].load(Ordering::Relaxed)
     }
 }
 

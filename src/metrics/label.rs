@@ -75,6 +75,8 @@ label! {
         NoPong => "no_pong",
         /// The node at the other end of a link has left the cluster, or is another run now.
         NodeGone => "node_gone",
+        /// More messages than `limits.messages_per_flow`, and no end of them.
+        Flood => "flood",
     }
 }
 
@@ -89,6 +91,16 @@ label! {
         NoProxyHeader => "no_proxy_header",
         /// A connection of a load balancer whose PROXY protocol header does not parse or is too long.
         BadProxyHeader => "bad_proxy_header",
+        /// A REGISTER above `limits.registers_per_second`, answered 503.
+        RegisterRate => "registers_per_second",
+        /// A REGISTER above `limits.registers_per_address`, answered 503.
+        RegisterRateOfAddress => "registers_per_address",
+        /// A request above `limits.messages_per_flow`, answered 503.
+        MessageRate => "messages_per_flow",
+        /// A datagram above `limits.datagrams_per_address`: dropped.
+        DatagramRate => "datagrams_per_address",
+        /// STUN above `limits.stun_per_address`: dropped.
+        StunRate => "stun_per_address",
         /// A message for an actor that cannot keep up, answered 503 where it was a request.
         MailboxFull => "mailbox_full",
         /// A request above `proxy.max_transactions`, answered 503.

@@ -5,9 +5,11 @@
 //!
 //! - `family`: a metric with one label, as an array
 //! - `label`: the labels' values: why a flow was closed, why something was refused
+//! - `notices`: what of this is said in the log, and how often
 
 mod family;
 mod label;
+mod notices;
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
@@ -21,6 +23,7 @@ use crate::sip::{Method, Transport};
 
 pub use family::{Counters, Gauges, Label};
 pub use label::{BranchFailed, FlowClosed, LinkSide, RedisFailure, Refused, Status, TransactionKind};
+pub use notices::{Notices, Summary};
 
 /// Every counter of a node, shared by its workers.
 #[derive(Debug)]

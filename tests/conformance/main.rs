@@ -9,6 +9,7 @@ mod support;
 
 mod coverage;
 mod limits;
+mod rates;
 mod rfc3261_s10_3;
 mod rfc3261_s16;
 mod rfc3261_s16_forking;

@@ -37,6 +37,7 @@ where
 
     fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) {
         if let Some((_, assign)) = deliver.assign {
+            self.standing.is_known = true;
             self.keepalive.assign(Instant::now(), assign, self.worker.node.ping_wait);
         }
         self.push(deliver.wire);

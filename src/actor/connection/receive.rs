@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Connection, Link};
+use crate::actor::gate::Stopped;
 use crate::metrics::{FlowClosed, LinkSide, Refused};
 use crate::sip::{Frame, Message, Refusal, Wire, stun};
 
@@ -82,6 +83,9 @@ where
                     if let Some(answer) = self.dispatch(message) {
                         self.push(answer);
                     }
+                    if self.closing.is_some() {
+                        return;
+                    }
                 }
                 Ok(None) => break None,
                 Err(refusal) => break Some(refusal),
@@ -97,9 +101,16 @@ where
         }
     }
 
-    fn dispatch(&self, message: Message) -> Option<Wire> {
+    fn dispatch(&mut self, message: Message) -> Option<Wire> {
         match self.role.link().map(Link::side) {
-            None => self.worker.dispatch(message, self.source),
+            None => match self.worker.admit_over_stream(&message, self.source, &mut self.standing) {
+                Ok(()) => self.worker.dispatch(message, self.source),
+                Err(Stopped::Close(reason)) => {
+                    self.fail(reason);
+                    None
+                }
+                Err(stopped) => self.worker.turn_away(&message, self.source, stopped),
+            },
             Some(LinkSide::Accepted) => self.worker.dispatch_accepted(&message, self.source),
             Some(LinkSide::Dialed) => self.worker.dispatch_dialed(message, self.source),
         }

@@ -71,7 +71,8 @@ fn one_address_that_floods_leaves_the_others_theirs() {
 fn a_flood_from_more_addresses_than_there_are_buckets_fills_none() {
     let (rate, addresses) = (rate(1000), Addresses::new((1, 2)));
     // A million forged datagrams in a second.
-    let forged = (0..1_000_000_u32).map(|number| IpAddr::V4(Ipv4Addr::from(number.wrapping_mul(0x9E37_79B1))));
+    let forged =
+        (0..1_000_000_u32).map(|number| IpAddr::V4(Ipv4Addr::from(number.wrapping_mul(0x9E37_79B1))));
     let refused = forged.filter(|address| !addresses.take(*address, rate, millis(0))).count();
     assert_eq!(refused, 0);
 }
@@ -120,7 +121,10 @@ fn a_whole_population_that_comes_back_is_an_orderly_queue() {
         let (most, last) = restart(uas, per_second);
         let needed = u64::from(uas / per_second);
         assert!(most <= 3, "{uas} at {per_second}: one was turned away {most} times");
-        assert!(last <= needed + needed / 5 + 4, "{uas} at {per_second}: {last} s, where {needed} s are needed");
+        assert!(
+            last <= needed + needed / 5 + 4,
+            "{uas} at {per_second}: {last} s, where {needed} s are needed"
+        );
     }
 }
 

@@ -120,6 +120,7 @@ impl Program<'_> {
                     "[node]\nid = \"{id}\"\ndomains = [\"{DOMAIN}\"]\nworkers = {}\n\
                      [listen]\ntcp = [\"127.0.0.1:0\"]\nudp = [\"127.0.0.1:0\"]\n\
                      [limits]\nmax_connections_per_address = {}\n\
+                     registers_per_second = 0\nregisters_per_address = 0\nmessages_per_flow = 0\n\
                      [proxy]\nmax_transactions = {TRANSACTIONS}\n\
                      [admin]\nlisten = \"\"\n",
                     node.workers, node.flows,

@@ -1,0 +1,185 @@
+//! What a peer may send, and how often: asked for each message before it goes anywhere.
+//!
+//! ```text
+//!                  over a connection               over UDP
+//!   read    ---->  message of its flow             datagram of its address --- above the rate: dropped, unread
+//!                    |  above the rate: 503,         |
+//!                    |  and in the end closed        |
+//!                    v                               v
+//!   REGISTER ----> of its address, if a stranger ------> of the node --------> dispatched
+//!                    |  above the rate: 503 with a turn    |  above the rate: 503 with a turn
+//! ```
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use super::next_hops::NextHops;
+use super::worker::{Node, Worker};
+use crate::config::Limits;
+use crate::metrics::{FlowClosed, Refused, Summary};
+use crate::proto::Source;
+use crate::proto::pace::{Addresses, Asker, Bucket, Full, Rate, Shared, Turns};
+use crate::sip::{Message, Method, Wire};
+
+/// The limits in time of all peers of a node.
+#[derive(Debug)]
+pub struct Gate {
+    started: Instant,
+    /// Whose messages are not limited: next hops that the configuration names.
+    trusted: Vec<IpAddr>,
+    registers: Option<Rate>,
+    registers_of_address: Option<Rate>,
+    messages_of_flow: Option<Rate>,
+    datagrams_of_address: Option<Rate>,
+    stun_of_address: Option<Rate>,
+    all_registers: Shared,
+    turns: Turns,
+    registers_by_address: Addresses,
+    datagrams_by_address: Addresses,
+    stun_by_address: Addresses,
+}
+
+/// What the gate knows of one flow.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standing {
+    messages: Bucket,
+    /// Whether somebody has registered over it.
+    pub is_known: bool,
+}
+
+/// What becomes of a message that is not taken.
+#[derive(Clone, Copy, Debug)]
+pub enum Stopped {
+    /// 503, and the seconds after which it may come again.
+    Later(u64),
+    /// Its flow has to end.
+    Close(FlowClosed),
+}
+
+impl Gate {
+    /// Of a node with these limits.
+    pub fn new(limits: &Limits, next_hops: &NextHops) -> Self {
+        let by_address = || Addresses::new((rand::random(), rand::random()));
+        Self {
+            started: Instant::now(),
+            trusted: next_hops.addresses().collect(),
+            registers: Rate::per_second(limits.registers_per_second),
+            registers_of_address: Rate::per_second(limits.registers_per_address),
+            messages_of_flow: Rate::per_second(limits.messages_per_flow),
+            datagrams_of_address: Rate::per_second(limits.datagrams_per_address),
+            stun_of_address: Rate::per_second(limits.stun_per_address),
+            all_registers: Shared::default(),
+            turns: Turns::default(),
+            registers_by_address: by_address(),
+            datagrams_by_address: by_address(),
+            stun_by_address: by_address(),
+        }
+    }
+
+    /// Whether a datagram with SIP is read.
+    pub fn admits_datagram(&self, from: IpAddr) -> bool {
+        admits(&self.datagrams_by_address, self.datagrams_of_address, from, self.now())
+            || self.trusted.contains(&from)
+    }
+
+    /// Whether a datagram with STUN is answered.
+    pub fn admits_stun(&self, from: IpAddr) -> bool {
+        admits(&self.stun_by_address, self.stun_of_address, from, self.now())
+    }
+
+    /// Whether one more message of a flow is taken.
+    fn message(&self, standing: &mut Standing, from: IpAddr) -> Result<(), Full> {
+        let Some(rate) = self.messages_of_flow else { return Ok(()) };
+        let taken = standing.messages.take(rate, self.now());
+        if self.trusted.contains(&from) { Ok(()) } else { taken }
+    }
+
+    /// Whether a REGISTER may be served; otherwise why not, and in how many seconds it may come again.
+    fn register(&self, from: IpAddr, is_known: bool) -> Result<(), (Refused, u64)> {
+        let now = self.now();
+        let later = |rate, why| Err((why, self.turns.retry_after(rate, now, rand::random())));
+        if let Some(rate) = self.registers_of_address
+            && !is_known
+            && !self.trusted.contains(&from)
+            && !self.registers_by_address.take(from, rate, now)
+        {
+            return later(self.registers.unwrap_or(rate), Refused::RegisterRateOfAddress);
+        }
+        let asker = if is_known { Asker::Known } else { Asker::Stranger };
+        match self.registers {
+            Some(rate) if !self.all_registers.take(rate, now, asker) => later(rate, Refused::RegisterRate),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+fn admits(addresses: &Addresses, rate: Option<Rate>, from: IpAddr, now: Duration) -> bool {
+    rate.is_none_or(|rate| addresses.take(from, rate, now))
+}
+
+impl Worker {
+    /// Whether a message that came over a connection is taken.
+    pub fn admit_over_stream(
+        &self,
+        message: &Message,
+        source: Source,
+        standing: &mut Standing,
+    ) -> Result<(), Stopped> {
+        match self.node.gate.message(standing, source.ip()) {
+            Err(Full::Flood) => return Err(Stopped::Close(FlowClosed::Flood)),
+            // Nobody sends a response again over a stream.
+            Err(Full::Over) if message.is_request() => {
+                self.node.refuse(Refused::MessageRate, source.flow.remote);
+                return Err(Stopped::Later(self.node.retry_after()));
+            }
+            Err(Full::Over) | Ok(()) => {}
+        }
+        self.admit(message, source, standing.is_known)
+    }
+
+    /// Whether a message is taken that came over a flow over which `is_known` has registered.
+    pub fn admit(&self, message: &Message, source: Source, is_known: bool) -> Result<(), Stopped> {
+        if !message.is_request() || message.method() != Method::Register {
+            return Ok(());
+        }
+        self.node.gate.register(source.ip(), is_known).map_err(|(why, retry_after)| {
+            self.node.refuse(why, source.flow.remote);
+            Stopped::Later(retry_after)
+        })
+    }
+
+    /// The answer to a request that is not taken.
+    pub fn turn_away(&self, request: &Message, source: Source, stopped: Stopped) -> Option<Wire> {
+        match stopped {
+            Stopped::Later(seconds) => self.unavailable(request, source, Some(seconds)),
+            Stopped::Close(_) => None,
+        }
+    }
+}
+
+impl Node {
+    /// Counts what is refused, and says it when it is the first of its kind.
+    pub fn refuse(&self, why: Refused, peer: SocketAddr) {
+        self.metrics.refused.inc(why);
+        if self.notices.is_first(why, &self.metrics.refused) {
+            warn!(reason = why.as_str(), %peer, "refused; more of it is counted, and summed up each 10s");
+        }
+    }
+
+    /// Says what all that is refused has come to.
+    pub fn sum_up(&self) {
+        for Summary { what, more } in self.notices.sum_up(&self.metrics.refused) {
+            if more > 0 {
+                warn!(reason = %what, more, "refused in the last 10s");
+            } else {
+                info!(reason = %what, "none refused in the last 10s");
+            }
+        }
+    }
+}
