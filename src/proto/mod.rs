@@ -1,6 +1,7 @@
 //! The protocol's rules as state machines: input and `now` in, actions out. No I/O, no clock, no randomness of their
 //! own, so that all of them run in virtual time.
 
+pub mod auth;
 pub mod drain;
 pub mod edge;
 pub mod forking;

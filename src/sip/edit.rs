@@ -128,6 +128,17 @@ impl<'m> Edit<'m> {
         self
     }
 
+    /// Removes the field of that name that has this index among those of the name.
+    pub fn remove_nth(&mut self, name: Name, nth: usize) -> &mut Self {
+        let index = &self.message.index;
+        let mut named = index.fields.iter().enumerate().filter(|(_, field)| field.name == name);
+        if let Some((position, field)) = named.nth(nth) {
+            let span = field.start()..index.line_end(position);
+            self.patches.push(Patch { span, rank: i32::MAX, text: 0..0 });
+        }
+        self
+    }
+
     /// The message with its changes.
     pub fn finish(mut self) -> Wire {
         for (name, count) in std::mem::take(&mut self.pops) {

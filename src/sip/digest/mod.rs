@@ -122,6 +122,11 @@ impl Ha1 {
         self.algorithm
     }
 
+    /// As it is stored.
+    pub fn as_hex(&self) -> &str {
+        std::str::from_utf8(&self.hex).unwrap_or_default()
+    }
+
     /// RFC 7616 §3.4.1: the request's digest; with an empty method that of a response, `rspauth` (§3.5).
     fn digest(&self, method: &[u8], uri: &[u8], nonce: &[u8], protection: Option<&Protection>) -> Hex {
         let algorithm = self.algorithm;

@@ -1,0 +1,167 @@
+//! What is asked of which request. Decides by the request and where it came from alone.
+//!
+//! | request | what is asked |
+//! | --- | --- |
+//! | ACK, CANCEL | nothing: neither can be sent again with credentials |
+//! | from a next hop that the operator named | nothing |
+//! | one that breaks a rule of SIP | nothing: whoever would serve it refuses it |
+//! | OPTIONS for the node itself | nothing: it is how balancers and UAs see whether the node is there |
+//! | REGISTER | to be the user of To, and From the same |
+//! | within a dialog that goes through this cluster | to be any user: From is what the dialog began with, and the peer knows its dialog |
+//! | From one of our AORs | to be its user |
+//! | From `anonymous.invalid` (RFC 3323 §4.1.1.3) | to be any user |
+//! | From another domain | it is refused, or let through: [`Strangers`] |
+
+use std::sync::Arc;
+
+use flowhold_cluster::token::KeyRing;
+
+use super::secrets::User;
+use crate::proto::{NextHop, Source};
+use crate::sip::digest::Algorithm;
+use crate::sip::{Address, Message, Method, Name, Uri};
+
+/// The host of who does not say who it is.
+const ANONYMOUS: &[u8] = b"anonymous.invalid";
+
+/// What a node goes by.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The domains whose AORs are here, in lower case; at least one.
+    pub domains: Vec<Box<[u8]>>,
+    /// The one realm for all domains; none: each domain is its own.
+    pub realm: Option<Box<[u8]>>,
+    /// The algorithms that are offered, the strongest first.
+    pub algorithms: Vec<Algorithm>,
+    /// What becomes of requests from other domains.
+    pub strangers: Strangers,
+    /// Who need not prove anything.
+    pub peers: Vec<NextHop>,
+    /// What flow tokens are read with.
+    pub tokens: Arc<KeyRing>,
+}
+
+/// What becomes of requests whose From is of another domain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Strangers {
+    /// 403.
+    Refuse,
+    /// They go on, as far as requests of strangers may: to AORs here.
+    Accept,
+}
+
+/// What is asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Demand {
+    Nothing,
+    /// The answer is 403 whoever it may be.
+    Refuse,
+    Proof(Wanted),
+}
+
+/// A proof that is asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Wanted {
+    /// 401 and not 407.
+    pub(super) by_registrar: bool,
+    pub(super) realm: Box<[u8]>,
+    pub(super) who: Who,
+}
+
+/// Whose proof.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Who {
+    The(User),
+    Any,
+}
+
+impl Rules {
+    pub(super) fn demand(&self, request: &Message, source: &Source) -> Demand {
+        let method = request.method();
+        // RFC 3261 §22.1: an ACK is not challenged, and a CANCEL must not be.
+        let is_exempt = matches!(method, Method::Ack | Method::Cancel)
+            || self.peers.iter().any(|peer| peer.is_source(*source))
+            || request.validate().is_err();
+        if is_exempt {
+            return Demand::Nothing;
+        }
+        let from = uri_of(request, Name::From);
+        let sender = from.as_ref().and_then(|from| self.user(from));
+        if method == Method::Register {
+            return self.demand_of_register(request, sender.as_ref());
+        }
+        if method == Method::Options && is_for_node(request) {
+            return Demand::Nothing;
+        }
+        let any = |realm: &[u8]| Wanted { by_registrar: false, realm: realm.into(), who: Who::Any };
+        if self.is_in_dialog(request) {
+            let realm = sender.as_ref().map_or_else(|| self.first_realm(), |sender| &sender.realm);
+            return Demand::Proof(any(realm));
+        }
+        match (sender, self.strangers) {
+            (Some(user), _) => {
+                Demand::Proof(Wanted { by_registrar: false, realm: user.realm.clone(), who: Who::The(user) })
+            }
+            _ if from.is_some_and(|from| from.host.eq_ignore_ascii_case(ANONYMOUS)) => {
+                Demand::Proof(any(self.first_realm()))
+            }
+            (None, Strangers::Accept) => Demand::Nothing,
+            (None, Strangers::Refuse) => Demand::Refuse,
+        }
+    }
+
+    fn demand_of_register(&self, request: &Message, sender: Option<&User>) -> Demand {
+        // The registrar answers 404 to what is no AOR of ours.
+        let Some(user) = uri_of(request, Name::To).and_then(|to| self.user(&to)) else {
+            return Demand::Nothing;
+        };
+        // Departs from RFC 3261 §10.2, which lets third parties register: nothing says here who may for whom.
+        if sender != Some(&user) {
+            return Demand::Refuse;
+        }
+        Demand::Proof(Wanted { by_registrar: true, realm: user.realm.clone(), who: Who::The(user) })
+    }
+
+    /// Whose AOR it is, if it is one of ours.
+    fn user(&self, uri: &Uri<'_>) -> Option<User> {
+        let domain = self.domains.iter().find(|domain| domain.eq_ignore_ascii_case(uri.host))?;
+        uri.user?;
+        let aor = uri.canonical_aor().ok()?;
+        let at = memchr::memrchr(b'@', &aor)?;
+        Some(User { name: aor[..at].into(), realm: self.realm.as_ref().unwrap_or(domain).clone() })
+    }
+
+    fn first_realm(&self) -> &[u8] {
+        self.realm.as_ref().or(self.domains.first()).map_or(b"", |realm| realm)
+    }
+
+    /// Whether a realm is one that we ask for.
+    pub(super) fn is_realm(&self, realm: &[u8]) -> bool {
+        match &self.realm {
+            Some(ours) => ours.eq_ignore_ascii_case(realm),
+            None => self.domains.iter().any(|domain| domain.eq_ignore_ascii_case(realm)),
+        }
+    }
+
+    /// Whether the request says that it is of a dialog, and comes along a flow token of this cluster, which was given to who
+    /// had part in it.
+    fn is_in_dialog(&self, request: &Message) -> bool {
+        let to = request.first(Name::To).and_then(|to| Address::parse(to).ok());
+        let has_token = |route: &[u8]| {
+            let uri = Address::parse(route).and_then(|route| Uri::parse(route.uri));
+            uri.is_ok_and(|uri| uri.user.is_some_and(|user| self.tokens.open(user).is_ok()))
+        };
+        to.is_some_and(|to| to.tag().is_some()) && request.values(Name::Route).any(has_token)
+    }
+}
+
+fn uri_of(request: &Message, name: Name) -> Option<Uri<'_>> {
+    let address = Address::parse(request.first(name)?).ok()?;
+    Uri::parse(address.uri).ok()
+}
+
+/// Whether it asks what the node can do, and nobody behind it.
+fn is_for_node(request: &Message) -> bool {
+    let has_user = || Uri::parse(request.request_uri()).is_ok_and(|uri| uri.user.is_some());
+    request.first(Name::Route).is_none() && !has_user()
+}

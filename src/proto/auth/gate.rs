@@ -1,0 +1,385 @@
+//! Credentials: found, checked, and what becomes of the request.
+//!
+//! An unknown user is treated as one with a wrong password, to the octet and as far as possible to the microsecond: what
+//! is compared with is then made from a key.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use flowhold_cluster::binding::Timestamp;
+
+use super::answer::{Answer, Answering, is_acked};
+use super::demand::{Demand, Rules, Wanted, Who};
+use super::failures::Failures;
+use super::keys::{self, Keys};
+use super::nonce::Nonces;
+use super::repeats::Repeats;
+use super::replay::Replay;
+use super::secrets::{Form, Secrets, User};
+use super::trust::Trust;
+use crate::proto::{Source, hex};
+use crate::sip::digest::{self, Algorithm, Credentials, Ha1};
+use crate::sip::{Edit, Message, Method, Name, Uri, Wire};
+
+/// How many parts the node's tables have, so that workers seldom meet at one lock.
+const PARTS: usize = 16;
+
+/// What all workers of a node share.
+#[derive(Debug)]
+pub struct Shared {
+    rules: Rules,
+    keys: Keys,
+    nonces: Nonces,
+    replay: Box<[Mutex<Replay>]>,
+    failures: Box<[Mutex<Failures>]>,
+}
+
+/// One worker's gate.
+#[derive(Debug)]
+pub struct Gate {
+    /// The flows that need not prove anything.
+    pub trust: Trust,
+    /// What was let through.
+    pub repeats: Repeats,
+}
+
+/// What becomes of a request, or of what has to be known first.
+#[derive(Debug)]
+pub enum Step {
+    /// It goes on.
+    Pass(Outcome),
+    /// It is an ACK to an answer of ours, and goes nowhere.
+    Absorb,
+    /// It goes no further.
+    Answer(Box<Answer>),
+    /// The secrets of this user have to be found, for [`Gate::finish`].
+    Ask(Box<Question>),
+}
+
+/// Credentials that are to be checked.
+#[derive(Debug)]
+pub struct Question {
+    /// Whose secrets.
+    pub user: User,
+    form: Form,
+    credentials: Credentials,
+    wanted: Wanted,
+}
+
+/// Why a request went on, or did not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Nothing was asked of it.
+    Unasked,
+    /// It came over a flow that is trusted.
+    Trusted,
+    /// It is one that was let through before.
+    Repeated,
+    /// Its credentials are right.
+    Proved,
+    /// It had no credentials, or none that can be used.
+    Challenged,
+    /// Its nonce has aged, or is another's; the credentials are right.
+    Stale,
+    /// Its nonce was used for another request; the credentials are right.
+    Replayed,
+    /// The password is wrong.
+    WrongPassword,
+    /// There is no such user, or no secret for the algorithm.
+    UnknownUser,
+    /// It speaks for another than its user.
+    NotOwn,
+    /// It comes from another domain.
+    Stranger,
+    /// Its credentials cannot be read, or are for another Request-URI.
+    Malformed,
+    /// Too many failures from its address: its password was not looked at.
+    Throttled,
+    /// The users cannot be asked.
+    Unavailable,
+}
+
+impl Outcome {
+    /// Whether somebody failed to prove who they are.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Outcome::WrongPassword | Outcome::UnknownUser)
+    }
+}
+
+impl Shared {
+    /// `failures` gives the table of one part.
+    pub fn new(
+        rules: Rules,
+        keys: Keys,
+        nonces: Nonces,
+        replay: impl Fn(usize) -> Replay,
+        failures: impl Fn(usize) -> Failures,
+        remembered: usize,
+    ) -> Self {
+        let part = remembered.div_ceil(PARTS);
+        Self {
+            rules,
+            keys,
+            nonces,
+            replay: (0..PARTS).map(|_| Mutex::new(replay(part))).collect(),
+            failures: (0..PARTS).map(|_| Mutex::new(failures(part))).collect(),
+        }
+    }
+
+    fn failures(&self, peer: IpAddr) -> MutexGuard<'_, Failures> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(peer);
+        lock(&self.failures, hash)
+    }
+
+    fn take(&self, now: Timestamp, nonce: &super::Nonce, count: u32) -> bool {
+        lock(&self.replay, nonce.id).take(now, nonce, count)
+    }
+
+    /// What stands for a user that there is not.
+    fn nobody(&self, user: &User, algorithm: Algorithm) -> Ha1 {
+        let code = keys::mac(&self.keys.nobody, &[algorithm.as_str().as_bytes(), b":", &user.key()]);
+        let mut text = [0; 64];
+        hex::write(&code, &mut text);
+        let digits = match algorithm {
+            Algorithm::Md5 => 32,
+            Algorithm::Sha256 => 64,
+        };
+        Ha1::given(algorithm, &text[..digits]).expect("these are as many hex digits as the hash has")
+    }
+}
+
+/// A part by a hash.
+fn lock<T>(parts: &[Mutex<T>], hash: u64) -> MutexGuard<'_, T> {
+    let index = usize::try_from(hash % PARTS as u64).unwrap_or_default();
+    parts[index].lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What was found of a user.
+#[derive(Clone, Copy, Debug)]
+pub enum Found<'s> {
+    /// Its secrets; none: there is no such user.
+    Known(Option<&'s Secrets>),
+    /// Nobody can say; ask again after this.
+    Unavailable(Duration),
+}
+
+impl Gate {
+    /// A request has come. `random` is new and random.
+    pub fn arrive(
+        &mut self,
+        shared: &Shared,
+        (now, random): (Timestamp, u64),
+        request: &Message,
+        source: &Source,
+    ) -> Step {
+        if request.method() == Method::Ack {
+            return if is_acked(&shared.keys, request) { Step::Absorb } else { Step::Pass(Outcome::Unasked) };
+        }
+        let answering = shared.answering(request, source);
+        let wanted = match shared.rules.demand(request, source) {
+            Demand::Nothing => return Step::Pass(Outcome::Unasked),
+            Demand::Refuse => return Step::from(answering.forbidden(Outcome::Stranger)),
+            Demand::Proof(wanted) => wanted,
+        };
+        if !source.transport.is_reliable() && self.repeats.has(now, request, source.flow.remote) {
+            return Step::Pass(Outcome::Repeated);
+        }
+        let credentials = match credentials(request, &wanted) {
+            // RFC 7616 §3.4: what lacks a part is a bad request.
+            Err(_) => return Step::from(answering.bad_request("Malformed Credentials")),
+            Ok(credentials) => credentials.filter(|credentials| shared.rules.can_use(credentials)),
+        };
+        let is_trusted = || self.is_trusted(now, request, source, &wanted.who);
+        let Some(credentials) = credentials else {
+            if is_trusted() {
+                return Step::Pass(Outcome::Trusted);
+            }
+            let nonce = shared.nonces.mint(now, random, source.ip());
+            return Step::from(answering.challenge(&wanted, &nonce, Outcome::Challenged));
+        };
+        // RFC 7616 §3.4.6: the digest is of another resource's URI.
+        if !is_same_resource(&credentials.uri, request.request_uri()) {
+            return Step::from(answering.bad_request("Digest of Another URI"));
+        }
+        if let Some(wait) = shared.failures(source.ip()).wait(now, source.ip()) {
+            if is_trusted() {
+                return Step::Pass(Outcome::Trusted);
+            }
+            return Step::from(answering.later(wait, Outcome::Throttled));
+        }
+        let (user, form) = claimed(&credentials, &wanted.realm);
+        Step::Ask(Box::new(Question { user, form, credentials, wanted }))
+    }
+
+    /// The user of a [`Step::Ask`] was looked up. `random` is new and random. Never [`Step::Ask`].
+    pub fn finish(
+        &mut self,
+        shared: &Shared,
+        (now, random): (Timestamp, u64),
+        (request, source): (&Message, &Source),
+        question: &Question,
+        found: Found<'_>,
+    ) -> Step {
+        let step = self.check(shared, (now, random), (request, source), question, found);
+        match step {
+            Step::Pass(outcome) => {
+                if !source.transport.is_reliable() {
+                    self.repeats.add(now, request, source.flow.remote);
+                }
+                Step::Pass(outcome)
+            }
+            Step::Answer(mut answer) => {
+                answer.username = Some(question.user.key().into());
+                Step::Answer(answer)
+            }
+            other => other,
+        }
+    }
+
+    fn check(
+        &mut self,
+        shared: &Shared,
+        (now, random): (Timestamp, u64),
+        (request, source): (&Message, &Source),
+        Question { user, form, credentials, wanted }: &Question,
+        found: Found<'_>,
+    ) -> Step {
+        let answering = shared.answering(request, source);
+        let secrets = match found {
+            Found::Known(secrets) => secrets,
+            Found::Unavailable(_) if self.is_trusted(now, request, source, &wanted.who) => {
+                return Step::Pass(Outcome::Trusted);
+            }
+            Found::Unavailable(retry_after) => {
+                return Step::from(answering.later(retry_after, Outcome::Unavailable));
+            }
+        };
+        let algorithm = credentials.algorithm();
+        let nobody = shared.nobody(user, algorithm);
+        let known = secrets.and_then(|secrets| secrets.get(*form, algorithm));
+        let is_right = credentials.is_right(known.unwrap_or(&nobody), request.method_bytes());
+        let nonce = || shared.nonces.mint(now, random, source.ip());
+        if known.is_none() || !is_right {
+            shared.failures(source.ip()).failed(now, source.ip());
+            self.trust.revoke(source, user);
+            let why = if known.is_none() { Outcome::UnknownUser } else { Outcome::WrongPassword };
+            return Step::from(answering.challenge(wanted, &nonce(), why));
+        }
+        if let Who::The(owner) = &wanted.who
+            && owner != user
+        {
+            return Step::from(answering.forbidden(Outcome::NotOwn));
+        }
+        let count = credentials.protection.as_ref().map_or(0, |protection| protection.count);
+        let used = shared.nonces.read(&credentials.nonce, source.ip(), now);
+        let is_fresh = used.map(|used| shared.take(now, &used, count));
+        match (used, is_fresh) {
+            (Some(used), Some(true)) => {
+                if used.is_own && is_first_hop(request) {
+                    self.trust.grant(now, source, user);
+                }
+                Step::Pass(Outcome::Proved)
+            }
+            _ if self.is_trusted(now, request, source, &wanted.who) => Step::Pass(Outcome::Trusted),
+            // RFC 7616 §3.3: stale says that the password was right.
+            (Some(_), _) => Step::from(answering.challenge(wanted, &nonce(), Outcome::Replayed)),
+            (None, _) => Step::from(answering.challenge(wanted, &nonce(), Outcome::Stale)),
+        }
+    }
+
+    fn is_trusted(&self, now: Timestamp, request: &Message, source: &Source, who: &Who) -> bool {
+        is_first_hop(request)
+            && match who {
+                Who::The(user) => self.trust.holds(now, source, user),
+                Who::Any => self.trust.holds_any(now, source),
+            }
+    }
+}
+
+impl Shared {
+    fn answering<'a>(&'a self, request: &'a Message, source: &'a Source) -> Answering<'a> {
+        Answering { rules: &self.rules, keys: &self.keys, request, source }
+    }
+
+    /// The request without the credentials that were meant for this node, where it has some. Whoever gets a digest can try
+    /// passwords on it at leisure.
+    ///
+    /// RFC 3261 §22.3: what was meant for another proxy stays.
+    pub fn without_credentials(&self, request: &Message) -> Option<Wire> {
+        let is_ours = |value: &[u8]| {
+            Credentials::parse(value).is_ok_and(|credentials| self.rules.is_realm(&credentials.realm))
+        };
+        let ours: Vec<usize> = (0..)
+            .zip(request.fields(Name::ProxyAuthorization))
+            .filter_map(|(index, value)| is_ours(value).then_some(index))
+            .collect();
+        if ours.is_empty() {
+            return None;
+        }
+        let mut edit = Edit::new(request);
+        for index in ours {
+            edit.remove_nth(Name::ProxyAuthorization, index);
+        }
+        Some(edit.finish())
+    }
+}
+
+impl Rules {
+    /// Whether they are an answer to a challenge of ours. Without qop there is no count, so they could be replayed; and we
+    /// always offer it.
+    fn can_use(&self, credentials: &Credentials) -> bool {
+        credentials.protection.is_some() && self.algorithms.contains(&credentials.algorithm())
+    }
+}
+
+impl From<Answer> for Step {
+    fn from(answer: Answer) -> Self {
+        Step::Answer(Box::new(answer))
+    }
+}
+
+/// The credentials for this realm. An error only where there are some that cannot be read, and none that can.
+fn credentials(request: &Message, wanted: &Wanted) -> Result<Option<Credentials>, digest::Fault> {
+    let name = if wanted.by_registrar { Name::Authorization } else { Name::ProxyAuthorization };
+    let mut wrong = None;
+    for value in request.fields(name) {
+        match Credentials::parse(value) {
+            Ok(credentials) if credentials.realm.eq_ignore_ascii_case(&wanted.realm) => {
+                return Ok(Some(credentials));
+            }
+            // RFC 7616 §3.4, RFC 8760 §2.6: another scheme, algorithm or quality of protection answers no challenge of ours.
+            Ok(_) | Err(digest::Fault::Scheme | digest::Fault::Algorithm | digest::Fault::Qop) => {}
+            Err(fault) => wrong = Some(fault),
+        }
+    }
+    wrong.map_or(Ok(None), Err)
+}
+
+/// Who they say they are.
+fn claimed(credentials: &Credentials, realm: &[u8]) -> (User, Form) {
+    let name = &credentials.username;
+    let whole = memchr::memrchr(b'@', name).filter(|&at| name[at + 1..].eq_ignore_ascii_case(realm));
+    let (name, form) = whole.map_or((&name[..], Form::Name), |at| (&name[..at], Form::Whole));
+    (User { name: name.into(), realm: realm.into() }, form)
+}
+
+/// Whether the URI of a digest is the Request-URI.
+///
+/// RFC 7616 §3.4.6: a proxy may have written it in another way; parameters that it adds or takes off lead nowhere else.
+fn is_same_resource(digest: &[u8], request: &[u8]) -> bool {
+    if digest == request {
+        return true;
+    }
+    let (Ok(digest), Ok(request)) = (Uri::parse(digest), Uri::parse(request)) else { return false };
+    match (digest.canonical_aor(), request.canonical_aor()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => digest.equivalent(&request),
+    }
+}
+
+/// Whether the UA itself is at the other end of the flow.
+fn is_first_hop(request: &Message) -> bool {
+    request.values(Name::Via).nth(1).is_none()
+}

@@ -1,0 +1,58 @@
+//! Digest authentication at the server: who has to prove who they are, and whether they did. RFC 3261 §22, RFC 7616,
+//! RFC 8760.
+//!
+//! ```text
+//!   request --> demand --+--> nothing to prove ------------------------------> on to registrar or proxy
+//!                        |
+//!                        +--> without credentials --> trusted flow? --yes----> on
+//!                        |                                 |
+//!                        |                                 no ---------------> 401, 407
+//!                        |
+//!                        +--> with credentials --> Question: the user's secret is looked up
+//!                                                      |
+//!                                  wrong ------------- finish --- right, nonce good, its own AOR --> on,
+//!                                    |                   |                                          flow trusted
+//!                                401, 407       stale: 401, 407 with stale=true
+//!                                               another's AOR: 403
+//! ```
+//!
+//! | concept | file |
+//! | --- | --- |
+//! | what is asked of which request | `demand.rs` |
+//! | credentials: found, checked, and what becomes of the request | `gate.rs` |
+//! | a nonce that every node of a cluster can check | `nonce.rs` |
+//! | how often a nonce was used | `replay.rs` |
+//! | requests that come again over UDP | `repeats.rs` |
+//! | flows that need not prove it again | `trust.rs` |
+//! | who guesses passwords | `failures.rs` |
+//! | what is stored of a user | `secrets.rs` |
+//! | the keys of all this | `keys.rs` |
+//! | the responses, and the ACKs to them | `answer.rs` |
+//!
+//! Authentication-Info is not sent: no UA is known that asks for the server's proof, and a forwarded response is the
+//! callee's.
+
+mod answer;
+mod demand;
+mod failures;
+mod gate;
+mod keys;
+mod nonce;
+mod repeats;
+mod replay;
+mod secrets;
+mod trust;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::Answer;
+pub use demand::{Rules, Strangers};
+pub use failures::Failures;
+pub use gate::{Found, Gate, Outcome, Question, Shared, Step};
+pub use keys::Keys;
+pub use nonce::{Nonce, Nonces};
+pub use repeats::Repeats;
+pub use replay::Replay;
+pub use secrets::{Form, Secrets, User};
+pub use trust::{Terms, Trust};

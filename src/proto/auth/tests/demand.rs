@@ -1,0 +1,129 @@
+use super::*;
+use crate::proto::NextHop;
+use flowhold_cluster::token::FlowToken;
+
+fn nothing_is_asked(draft: &Draft) {
+    assert_eq!(Node::new("a").outcome(&draft.make(), &tcp(1)), Outcome::Unasked);
+}
+
+#[test]
+fn rfc3261_s22_1_an_ack_and_a_cancel_are_not_challenged() {
+    nothing_is_asked(&Draft { method: "ACK", ..Draft::message(ALICE) });
+    nothing_is_asked(&Draft { method: "CANCEL", ..Draft::message(ALICE) });
+}
+
+#[test]
+fn who_asks_whether_the_node_is_there_needs_no_password() {
+    nothing_is_asked(&Draft {
+        method: "OPTIONS",
+        uri: "sip:192.0.2.9",
+        ..Draft::message("sip:lb@lb.invalid")
+    });
+    let of_ua = Draft { method: "OPTIONS", ..Draft::message(ALICE) };
+    assert_eq!(Node::new("a").outcome(&of_ua.make(), &tcp(1)), Outcome::Challenged, "it is for bob");
+}
+
+#[test]
+fn what_breaks_a_rule_is_left_to_who_would_serve_it() {
+    nothing_is_asked(&Draft::message(ALICE).line("Max-Forwards: 700"));
+    nothing_is_asked(&Draft::register("sip:alice@elsewhere.example"));
+}
+
+#[test]
+fn next_hops_that_the_operator_named_are_not_asked() {
+    let peer = NextHop { transport: Transport::Udp, address: "192.0.2.50:5060".parse().unwrap() };
+    let mut node = Node::with("a", Terms { streams: HOUR, udp: HOUR }, |rules| rules.peers = vec![peer]);
+    let from_peer = source(Transport::Udp, 1, "192.0.2.50:5060");
+    assert_eq!(node.outcome(&Draft::message("sip:+49@gateway.example").make(), &from_peer), Outcome::Unasked);
+    let other = source(Transport::Udp, 1, "192.0.2.50:5061");
+    assert_eq!(node.outcome(&Draft::message("sip:+49@gateway.example").make(), &other), Outcome::Stranger);
+}
+
+#[test]
+fn rfc3261_s22_2_and_s22_3_a_registrar_asks_by_401_and_a_proxy_by_407() {
+    let mut node = Node::new("a");
+    let registered = node.answer(&Draft::register(ALICE).make(), &tcp(1));
+    assert_eq!(registered.status, 401);
+    assert!(response(&registered).first(crate::sip::Name::WwwAuthenticate).is_some());
+    let forwarded = node.answer(&Draft::message(ALICE).make(), &tcp(1));
+    assert_eq!(forwarded.status, 407);
+    assert!(response(&forwarded).first(crate::sip::Name::ProxyAuthenticate).is_some());
+}
+
+#[test]
+fn an_aor_is_registered_by_its_own_user() {
+    let mut node = Node::new("a");
+    let (mine, his) = (Draft::register(ALICE), Draft::register(BOB));
+    let mut login = challenged(&mut node, &mine, &tcp(1), "alice", "alice");
+    assert_eq!(node.outcome(&mine.with(&mut login), &tcp(1)), Outcome::Proved);
+    let answer = node.answer(&his.with(&mut login), &tcp(1));
+    assert_eq!((answer.status, answer.why), (403, Outcome::NotOwn));
+    let third_party = Draft { from: ALICE, ..Draft::register(BOB) };
+    let answer = node.answer(&third_party.with(&mut login), &tcp(1));
+    assert_eq!((answer.status, answer.why), (403, Outcome::Stranger));
+}
+
+#[test]
+fn from_is_the_users_own() {
+    let mut node = Node::new("a");
+    let flow = tcp(1);
+    let mut login = challenged(&mut node, &Draft::message(ALICE), &flow, "alice", "alice");
+    assert_eq!(node.outcome(&Draft::message(ALICE).with(&mut login), &flow), Outcome::Proved);
+    assert_eq!(node.outcome(&Draft::message(BOB).with(&mut login), &flow), Outcome::NotOwn);
+    assert_eq!(node.outcome(&Draft::message("sip:al%69ce@EXAMPLE.com").make(), &flow), Outcome::Trusted);
+    assert_eq!(node.outcome(&Draft::message("sips:alice@example.com").make(), &flow), Outcome::Trusted);
+}
+
+#[test]
+fn rfc3323_who_does_not_say_who_it_is_proves_that_it_is_somebody() {
+    let mut node = Node::new("a");
+    let anonymous = Draft::message("sip:anonymous@anonymous.invalid");
+    let mut login = challenged(&mut node, &anonymous, &tcp(1), "alice", "alice");
+    assert_eq!(node.outcome(&anonymous.with(&mut login), &tcp(1)), Outcome::Proved);
+    assert_eq!(node.outcome(&anonymous.make(), &tcp(1)), Outcome::Trusted);
+}
+
+#[test]
+fn strangers_are_refused_or_let_through_and_may_not_be_one_of_us() {
+    let stranger = Draft::message("sip:carol@elsewhere.example").make();
+    assert_eq!(Node::new("a").answer(&stranger, &tcp(1)).status, 403);
+    let mut open =
+        Node::with("a", Terms { streams: HOUR, udp: HOUR }, |rules| rules.strangers = Strangers::Accept);
+    assert_eq!(open.outcome(&stranger, &tcp(1)), Outcome::Unasked);
+    assert_eq!(open.outcome(&Draft::message(ALICE).make(), &tcp(1)), Outcome::Challenged);
+}
+
+#[test]
+fn within_a_dialog_from_is_what_it_began_with() {
+    let mut node = Node::new("a");
+    let flow = tcp(1);
+    let token = FlowToken::of(node.run.clone(), &flow.flow, flowhold_cluster::flow::Transport::Tcp);
+    let route = format!("Route: <sip:{}@192.0.2.9:5060;transport=tcp;lr>", node.tokens.seal(&token));
+    // The callee's BYE is from whatever the caller had dialled.
+    let bye = || {
+        Draft { method: "BYE", to_tag: true, ..Draft::message("sip:sales@elsewhere.example") }.line(&route)
+    };
+    assert_eq!(node.outcome(&bye().make(), &flow), Outcome::Challenged, "nobody has proved anything");
+    let mut login = challenged(&mut node, &Draft::register(BOB), &flow, "bob", "bob");
+    node.outcome(&Draft::register(BOB).with(&mut login), &flow);
+    assert_eq!(node.outcome(&bye().make(), &flow), Outcome::Trusted);
+    let without = Draft { method: "BYE", to_tag: true, ..Draft::message("sip:sales@elsewhere.example") };
+    assert_eq!(node.outcome(&without.make(), &flow), Outcome::Stranger, "without a token it is no dialog");
+    let begins = Draft { to_tag: false, ..bye() };
+    assert_eq!(node.outcome(&begins.make(), &flow), Outcome::Stranger, "nor without a tag");
+}
+
+#[test]
+fn each_domain_is_its_own_realm_unless_there_is_one_for_all() {
+    let challenge = |node: &mut Node, aor| {
+        let answer = response(&node.answer(&Draft::register(aor).make(), &tcp(1)));
+        let value = answer.first(crate::sip::Name::WwwAuthenticate).unwrap();
+        crate::sip::digest::Challenge::parse(value).unwrap().realm
+    };
+    let mut node = Node::new("a");
+    assert_eq!(challenge(&mut node, "sip:alice@example.com"), b"example.com");
+    assert_eq!(challenge(&mut node, "sip:alice@EXAMPLE.org"), b"example.org");
+    let one = |rules: &mut Rules| rules.realm = Some(b"phones".as_slice().into());
+    let mut node = Node::with("a", Terms { streams: HOUR, udp: HOUR }, one);
+    assert_eq!(challenge(&mut node, "sip:alice@example.org"), b"phones");
+}

@@ -1,0 +1,254 @@
+use super::*;
+use crate::sip::Name;
+use crate::sip::digest::Challenge;
+
+/// A request with its credentials changed.
+fn changed(draft: &Draft, login: &mut Login, change: impl Fn(&str) -> String) -> Message {
+    let request = draft.with(login);
+    let text = std::str::from_utf8(request.bytes()).unwrap();
+    let lines: Vec<String> = text
+        .split("\r\n")
+        .map(|line| if line.contains("uthorization: ") { change(line) } else { line.to_owned() })
+        .collect();
+    Message::parse(Bytes::from(lines.join("\r\n"))).unwrap()
+}
+
+#[test]
+fn rfc8760_s2_3_the_strongest_algorithm_is_at_the_top() {
+    let answer = response(&Node::new("a").answer(&Draft::register(ALICE).make(), &tcp(1)));
+    let found: Vec<Challenge> =
+        answer.fields(Name::WwwAuthenticate).map(|value| Challenge::parse(value).unwrap()).collect();
+    assert_eq!(found.len(), 2);
+    assert_eq!(
+        found.iter().map(Challenge::algorithm).collect::<Vec<_>>(),
+        [Algorithm::Sha256, Algorithm::Md5]
+    );
+    assert!(found.iter().all(|challenge| challenge.has_qop && !challenge.is_stale));
+    assert!(found.iter().all(|challenge| challenge.realm == b"example.com"));
+}
+
+#[test]
+fn both_algorithms_and_both_forms_of_a_name_prove_it() {
+    let register = Draft::register(ALICE);
+    for name in ["alice", "alice@example.com", "alice@Example.COM"] {
+        for algorithm in [Algorithm::Sha256, Algorithm::Md5] {
+            let only = |rules: &mut Rules| rules.algorithms = vec![algorithm];
+            let mut node = Node::with("a", Terms { streams: HOUR, udp: HOUR }, only);
+            let mut login = challenged(&mut node, &register, &tcp(1), name, "alice");
+            let expected = if name.contains("COM") { Outcome::WrongPassword } else { Outcome::Proved };
+            assert_eq!(node.outcome(&register.with(&mut login), &tcp(1)), expected, "{name} {algorithm:?}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_user_gets_the_answer_of_a_wrong_password() {
+    let register = Draft::register("sip:mallory@example.com");
+    let mut answers = Vec::new();
+    for (draft, name, why) in [
+        (Draft::register(ALICE), "alice", Outcome::WrongPassword),
+        (register, "mallory", Outcome::UnknownUser),
+    ] {
+        let mut node = Node::new("a");
+        let mut login = challenged(&mut node, &draft, &tcp(1), name, "wrong");
+        let answer = node.answer(&draft.with(&mut login), &tcp(1));
+        assert_eq!((answer.status, answer.why), (401, why));
+        let text = String::from_utf8(answer.wire.to_bytes().to_vec()).unwrap().replace(name, "NAME");
+        let tagless: Vec<String> =
+            text.lines().map(|line| line.split(";tag=").next().unwrap().to_owned()).collect();
+        answers.push(tagless);
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert!(!answers[0].iter().any(|line| line.contains("stale")));
+}
+
+#[test]
+fn rfc7616_s3_3_a_nonce_that_has_aged_is_stale_and_only_with_the_right_password() {
+    let mut node = Node::with("a", Terms { streams: Duration::ZERO, udp: HOUR }, |_| {});
+    let register = Draft::register(ALICE);
+    let mut login = challenged(&mut node, &register, &tcp(1), "alice", "alice");
+    let mut wrong = challenged(&mut node, &register, &tcp(1), "alice", "wrong");
+    node.now = node.now + LIFETIME;
+    let answer = node.answer(&register.with(&mut login), &tcp(1));
+    assert_eq!(answer.why, Outcome::Stale);
+    let challenge = Challenge::parse(response(&answer).first(Name::WwwAuthenticate).unwrap()).unwrap();
+    assert!(challenge.is_stale);
+    login.challenged(&response(&answer)).unwrap();
+    assert_eq!(node.outcome(&register.with(&mut login), &tcp(1)), Outcome::Proved);
+    assert_eq!(node.outcome(&register.with(&mut wrong), &tcp(1)), Outcome::WrongPassword);
+}
+
+#[test]
+fn rfc7616_s3_4_a_request_cannot_be_replayed() {
+    let mut node = Node::with("a", Terms { streams: Duration::ZERO, udp: HOUR }, |_| {});
+    let register = Draft::register(ALICE);
+    let mut login = challenged(&mut node, &register, &tcp(1), "alice", "alice");
+    let request = register.with(&mut login);
+    assert_eq!(node.outcome(&request, &tcp(1)), Outcome::Proved);
+    assert_eq!(node.outcome(&request, &tcp(1)), Outcome::Replayed);
+    assert_eq!(node.outcome(&request, &tcp(2)), Outcome::Replayed, "nor over another flow");
+    let elsewhere = source(Transport::Tcp, 3, "198.51.100.7:5060");
+    assert_eq!(node.outcome(&request, &elsewhere), Outcome::Stale, "nor from elsewhere");
+    assert_eq!(node.outcome(&register.with(&mut login), &tcp(1)), Outcome::Proved, "the count goes on");
+}
+
+#[test]
+fn a_retransmission_over_udp_is_no_replay() {
+    let mut node = Node::new("a");
+    let (register, flow) = (Draft::register(ALICE), source(Transport::Udp, 1, "192.0.2.1:5060"));
+    let mut login = challenged(&mut node, &register, &flow, "alice", "alice");
+    let request = register.with(&mut login);
+    assert_eq!(node.outcome(&request, &flow), Outcome::Proved);
+    assert_eq!(node.outcome(&request, &flow), Outcome::Repeated);
+    let other = source(Transport::Udp, 1, "192.0.2.1:5061");
+    assert_eq!(
+        node.outcome(&request, &other),
+        Outcome::Replayed,
+        "it is no retransmission of another peer's"
+    );
+    node.now = node.now + Duration::from_secs(32);
+    assert_eq!(node.outcome(&request, &flow), Outcome::Replayed, "the transaction is over");
+}
+
+#[test]
+fn the_nonce_of_one_node_is_good_at_another_and_gives_no_trust_there() {
+    let (mut one, mut other) = (Node::new("a"), Node::new("b"));
+    let register = Draft::register(ALICE);
+    let mut login = challenged(&mut one, &register, &tcp(1), "alice", "alice");
+    let request = register.with(&mut login);
+    assert_eq!(other.outcome(&request, &tcp(1)), Outcome::Proved);
+    assert_eq!(other.outcome(&register.make(), &tcp(1)), Outcome::Challenged);
+    let answer = other.answer(&register.with(&mut login), &tcp(1));
+    assert_eq!(answer.why, Outcome::Replayed);
+    login.challenged(&response(&answer)).unwrap();
+    assert_eq!(other.outcome(&register.with(&mut login), &tcp(1)), Outcome::Proved);
+    assert_eq!(other.outcome(&register.make(), &tcp(1)), Outcome::Trusted);
+}
+
+#[test]
+fn rfc7616_s3_4_6_the_digest_of_another_uri_is_a_bad_request() {
+    let mut node = Node::new("a");
+    let message = Draft::message(ALICE);
+    let mut login = challenged(&mut node, &message, &tcp(1), "alice", "alice");
+    let elsewhere = Draft { uri: "sip:carol@example.com", ..Draft::message(ALICE) };
+    let credentials = login.credentials("MESSAGE", b"sip:bob@example.com", "c").remove(0).1;
+    let line = format!("Proxy-Authorization: {}", String::from_utf8(credentials).unwrap());
+    let answer = node.answer(&elsewhere.line(&line).make(), &tcp(1));
+    assert_eq!((answer.status, answer.why), (400, Outcome::Malformed));
+    let same = Draft { uri: "sip:bob@EXAMPLE.com;transport=tcp", ..Draft::message(ALICE) }.line(&line);
+    assert_eq!(node.outcome(&same.make(), &tcp(1)), Outcome::Proved, "the same resource in other words");
+}
+
+#[test]
+fn rfc7616_s3_4_credentials_that_lack_a_part_are_a_bad_request() {
+    let mut node = Node::new("a");
+    let register = Draft::register(ALICE);
+    let mut login = challenged(&mut node, &register, &tcp(1), "alice", "alice");
+    for (part, with) in
+        [("response=", "answer="), ("nc=", "nd="), ("uri=", "url="), ("Digest ", "Digest ,\"")]
+    {
+        let request = changed(&register, &mut login, |line| line.replacen(part, with, 1));
+        assert_eq!(node.answer(&request, &tcp(1)).status, 400, "{part}");
+    }
+}
+
+#[test]
+fn what_answers_no_challenge_of_ours_is_challenged() {
+    let mut node = Node::new("a");
+    let register = Draft::register(ALICE);
+    let mut login = challenged(&mut node, &register, &tcp(1), "alice", "alice");
+    for (part, with) in [
+        ("algorithm=SHA-256", "algorithm=SHA-512-256"),
+        ("qop=auth", "qop=auth-int"),
+        ("realm=\"example.com\"", "realm=\"elsewhere\""),
+        ("Digest ", "Bearer "),
+    ] {
+        let request = changed(&register, &mut login, |line| line.replacen(part, with, 1));
+        assert_eq!(node.outcome(&request, &tcp(1)), Outcome::Challenged, "{part}");
+    }
+    // RFC 3261 §22.4: a peer of RFC 2069 knows no qop. What it sends could be replayed.
+    let old = changed(&register, &mut login, |line| line[..line.find(", qop=").unwrap()].to_owned());
+    assert_eq!(node.outcome(&old, &tcp(1)), Outcome::Challenged);
+    let only = |rules: &mut Rules| rules.algorithms = vec![Algorithm::Sha256];
+    let mut strict = Node::with("a", Terms { streams: HOUR, udp: HOUR }, only);
+    let md5 = changed(&register, &mut login, |line| line.replacen("algorithm=SHA-256, ", "", 1));
+    assert_eq!(strict.outcome(&md5, &tcp(1)), Outcome::Challenged, "MD5 was not offered");
+}
+
+#[test]
+fn who_guesses_passwords_has_to_wait_and_trusted_flows_do_not() {
+    let mut node = Node::new("a");
+    let register = Draft::register(ALICE);
+    let mut right = challenged(&mut node, &register, &tcp(1), "alice", "alice");
+    assert_eq!(node.outcome(&register.with(&mut right), &tcp(1)), Outcome::Proved);
+    for _ in 0..3 {
+        let mut wrong = challenged(&mut node, &register, &tcp(2), "alice", "wrong");
+        assert_eq!(node.outcome(&register.with(&mut wrong), &tcp(2)), Outcome::WrongPassword);
+    }
+    for password in ["wrong", "alice"] {
+        let mut login = challenged(&mut node, &register, &tcp(2), "alice", password);
+        let answer = node.answer(&register.with(&mut login), &tcp(2));
+        assert_eq!((answer.status, answer.why), (503, Outcome::Throttled), "right or wrong");
+        assert_eq!(response(&answer).first(Name::RetryAfter), Some(&b"10"[..]));
+    }
+    assert_eq!(node.outcome(&register.with(&mut right), &tcp(1)), Outcome::Trusted);
+    let elsewhere = source(Transport::Tcp, 3, "198.51.100.7:5060");
+    let mut login = challenged(&mut node, &register, &elsewhere, "alice", "alice");
+    assert_eq!(node.outcome(&register.with(&mut login), &elsewhere), Outcome::Proved, "another address");
+    node.now = node.now + Duration::from_secs(10);
+    let mut login = challenged(&mut node, &register, &tcp(2), "alice", "alice");
+    assert_eq!(node.outcome(&register.with(&mut login), &tcp(2)), Outcome::Proved, "later");
+}
+
+#[test]
+fn while_nobody_can_say_who_is_known_a_trusted_flow_goes_on() {
+    let mut node = Node::new("a");
+    let register = Draft::register(ALICE);
+    let mut login = challenged(&mut node, &register, &tcp(1), "alice", "alice");
+    node.outcome(&register.with(&mut login), &tcp(1));
+    node.has_users = false;
+    assert_eq!(node.outcome(&register.with(&mut login), &tcp(1)), Outcome::Trusted);
+    let mut login = challenged(&mut node, &register, &tcp(2), "alice", "alice");
+    let answer = node.answer(&register.with(&mut login), &tcp(2));
+    assert_eq!((answer.status, answer.why), (503, Outcome::Unavailable));
+}
+
+#[test]
+fn rfc3261_s8_2_7_each_copy_gets_the_same_tag_and_the_ack_is_absorbed() {
+    let mut node = Node::new("a");
+    let invite = Draft { method: "INVITE", ..Draft::message(ALICE) };
+    let (one, other) = (node.answer(&invite.make(), &tcp(1)), node.answer(&invite.make(), &tcp(1)));
+    let to = |answer: &Answer| String::from_utf8(response(answer).first(Name::To).unwrap().to_vec()).unwrap();
+    assert_eq!(to(&one), to(&other));
+    let ack = Draft { method: "ACK", ..Draft::message(ALICE) }.make();
+    let text = std::str::from_utf8(ack.bytes())
+        .unwrap()
+        .replace("To: <sip:bob@example.com>", &format!("To: {}", to(&one)));
+    let ack = Message::parse(Bytes::from(text)).unwrap();
+    assert!(matches!(node.serve(&ack, &tcp(1)), Step::Absorb));
+    let foreign = Draft { method: "ACK", to_tag: true, ..Draft::message(ALICE) }.make();
+    assert_eq!(node.outcome(&foreign, &tcp(1)), Outcome::Unasked);
+}
+
+#[test]
+fn rfc3261_s22_3_what_was_for_this_node_goes_no_further_and_the_rest_does() {
+    let mut node = Node::new("a");
+    let other = "Proxy-Authorization: Digest username=\"u\", realm=\"elsewhere\", nonce=\"n\", uri=\"sip:x\", response=\"0\"";
+    let message = Draft::message(ALICE).line(other);
+    let mut login = challenged(&mut node, &message, &tcp(1), "alice", "alice");
+    let request = message.with(&mut login);
+    assert_eq!(request.fields(Name::ProxyAuthorization).count(), 2);
+    let onward = Message::parse(node.shared.without_credentials(&request).unwrap().to_bytes()).unwrap();
+    assert_eq!(onward.bytes(), message.make().bytes(), "all else as it came");
+    assert!(node.shared.without_credentials(&onward).is_none());
+}
+
+#[test]
+fn what_is_stored_is_read_again() {
+    let secrets = Secrets::of(&user("alice"), b"secret", &[Algorithm::Sha256, Algorithm::Md5]);
+    let fields: Vec<(&str, &[u8])> = secrets.fields().map(|(name, value)| (name, value.as_bytes())).collect();
+    assert_eq!(fields.len(), 4);
+    assert_eq!(Secrets::read(fields), Ok(secrets));
+    assert_eq!(Secrets::read([("ha1_md5", &b"short"[..])]), Err("ha1_md5"));
+    assert_eq!(Secrets::read([("note", &b"anything"[..])]), Ok(Secrets::default()));
+}

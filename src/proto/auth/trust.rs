@@ -1,0 +1,202 @@
+//! Flows over which a user has proved who it is, and need not again for a while.
+//!
+//! Only a UA's own flow can be trusted: one over which the requests of several UAs come (an edge proxy's) is told by its
+//! second Via, and never is. A flow may have several users all the same, a PBX with a registration for each line.
+
+use std::collections::HashMap;
+use std::hash::Hasher;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use flowhold_cluster::binding::Timestamp;
+use flowhold_cluster::flow::{Flow, FlowId};
+use siphasher::sip::SipHasher13;
+use smallvec::SmallVec;
+
+use super::secrets::User;
+use crate::proto::Source;
+
+/// How many users one flow may have; the one whose time ends first gives way.
+const USERS: usize = 32;
+
+/// How often a table that is full is looked through for what is over.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// For how long a flow is trusted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Terms {
+    /// Over a stream; zero: every request has to prove it.
+    pub streams: Duration,
+    /// Over UDP, where whoever can forge a source address can send in a UA's name.
+    pub udp: Duration,
+}
+
+/// The flows of one worker that are trusted.
+#[derive(Debug)]
+pub struct Trust {
+    terms: Terms,
+    limit: usize,
+    seed: (u64, u64),
+    streams: HashMap<FlowId, Users>,
+    /// UDP flows share their socket's id.
+    datagrams: HashMap<(FlowId, SocketAddr), Users>,
+    swept: Timestamp,
+    /// Which state of the users it goes by.
+    version: u64,
+}
+
+type Users = SmallVec<[Trusted; 1]>;
+
+/// A user that a flow is trusted for.
+#[derive(Clone, Copy, Debug)]
+struct Trusted {
+    user: u64,
+    until: Timestamp,
+}
+
+/// For what no time ends.
+const FOR_GOOD: Timestamp = Timestamp(u64::MAX);
+
+impl Trust {
+    /// Remembers `limit` flows. `seed` is random.
+    pub fn new(terms: Terms, limit: usize, seed: (u64, u64)) -> Self {
+        Self {
+            terms,
+            limit,
+            seed,
+            streams: HashMap::new(),
+            datagrams: HashMap::new(),
+            swept: Timestamp(0),
+            version: 0,
+        }
+    }
+
+    /// The user has proved who it is over this flow.
+    pub fn grant(&mut self, now: Timestamp, source: &Source, user: &User) {
+        let time = if source.transport.is_reliable() { self.terms.streams } else { self.terms.udp };
+        if !time.is_zero() {
+            self.enter(now, source, user, now + time);
+        }
+    }
+
+    /// The certificate that the peer of this flow has shown names these users: as good as a password, for as long as the
+    /// flow lasts.
+    pub fn certified<'u>(
+        &mut self,
+        now: Timestamp,
+        source: &Source,
+        users: impl IntoIterator<Item = &'u User>,
+    ) {
+        for user in users {
+            self.enter(now, source, user, FOR_GOOD);
+        }
+    }
+
+    /// Whether the flow is trusted for this user.
+    pub fn holds(&self, now: Timestamp, source: &Source, user: &User) -> bool {
+        let hash = self.hash(user);
+        self.users(source).iter().any(|trusted| trusted.user == hash && trusted.until > now)
+    }
+
+    /// Whether the flow is trusted for any user.
+    pub fn holds_any(&self, now: Timestamp, source: &Source) -> bool {
+        self.users(source).iter().any(|trusted| trusted.until > now)
+    }
+
+    /// The user is not trusted on this flow any more.
+    pub fn revoke(&mut self, source: &Source, user: &User) {
+        let hash = self.hash(user);
+        if let Some(users) = self.users_mut(source) {
+            users.retain(|trusted| trusted.user != hash);
+        }
+    }
+
+    /// The flow is over.
+    pub fn end(&mut self, flow: &Flow) {
+        if self.streams.remove(&flow.id).is_none() && !self.datagrams.is_empty() {
+            self.datagrams.remove(&(flow.id, flow.remote));
+        }
+    }
+
+    /// The users' secrets have changed: what was proved was proved with the old ones.
+    pub fn follow(&mut self, version: u64) {
+        if self.version != version {
+            self.version = version;
+            let stays = |users: &mut Users| {
+                users.retain(|trusted| trusted.until == FOR_GOOD);
+                !users.is_empty()
+            };
+            self.streams.retain(|_, users| stays(users));
+            self.datagrams.retain(|_, users| stays(users));
+        }
+    }
+
+    /// How many flows are trusted.
+    pub fn len(&self) -> usize {
+        self.streams.len() + self.datagrams.len()
+    }
+
+    /// True when none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn enter(&mut self, now: Timestamp, source: &Source, user: &User, until: Timestamp) {
+        let entry = Trusted { user: self.hash(user), until };
+        if let Some(users) = self.users_mut(source) {
+            users.retain(|trusted| trusted.user != entry.user && trusted.until > now);
+            if users.len() == USERS
+                && let Some(first) = (0..USERS).min_by_key(|&index| users[index].until)
+            {
+                users.remove(first);
+            }
+            users.push(entry);
+            return;
+        }
+        self.sweep(now);
+        // A flow for which there is no room is asked each time.
+        if self.len() >= self.limit {
+            return;
+        }
+        let users = SmallVec::from([entry]);
+        if source.transport.is_reliable() {
+            self.streams.insert(source.flow.id, users);
+        } else {
+            self.datagrams.insert((source.flow.id, source.flow.remote), users);
+        }
+    }
+
+    fn sweep(&mut self, now: Timestamp) {
+        if self.len() >= self.limit && self.swept + SWEEP < now {
+            self.swept = now;
+            let lives = |users: &Users| users.iter().any(|trusted| trusted.until > now);
+            self.streams.retain(|_, users| lives(users));
+            self.datagrams.retain(|_, users| lives(users));
+        }
+    }
+
+    fn users(&self, source: &Source) -> &[Trusted] {
+        let users = if source.transport.is_reliable() {
+            self.streams.get(&source.flow.id)
+        } else {
+            self.datagrams.get(&(source.flow.id, source.flow.remote))
+        };
+        users.map_or(&[], |users| users)
+    }
+
+    fn users_mut(&mut self, source: &Source) -> Option<&mut Users> {
+        if source.transport.is_reliable() {
+            self.streams.get_mut(&source.flow.id)
+        } else {
+            self.datagrams.get_mut(&(source.flow.id, source.flow.remote))
+        }
+    }
+
+    fn hash(&self, user: &User) -> u64 {
+        let mut hash = SipHasher13::new_with_keys(self.seed.0, self.seed.1);
+        hash.write(&user.name);
+        hash.write_u8(b'@');
+        hash.write(&user.realm);
+        hash.finish()
+    }
+}
