@@ -5,7 +5,7 @@ use std::net::{IpAddr, ToSocketAddrs};
 
 use crate::config::{self, NextHopTransport};
 use crate::proto::NextHop;
-use crate::proto::proxy::{Matcher, Route};
+use crate::proto::proxy::{Exit, Matcher, Route};
 use crate::sip::Transport;
 
 /// A name that the system's resolver has no address for.
@@ -40,9 +40,12 @@ impl NextHops {
         Ok(Self { registrar, routes: config.routes.iter().map(route).collect::<Result<_, _>>()? })
     }
 
-    /// The addresses of all of them.
+    /// The addresses of all of them. Those of upstreams are not known beforehand.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let routes = self.routes.iter().map(|route| &route.to);
+        let routes = self.routes.iter().filter_map(|route| match &route.to {
+            Exit::NextHop(next) => Some(next),
+            Exit::Upstream(_) => None,
+        });
         self.registrar.iter().chain(routes).map(|next| next.address.ip())
     }
 }
