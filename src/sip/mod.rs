@@ -10,6 +10,7 @@
 //! | requests and responses of our own | `request.rs`, `response.rs` |
 //! | `received` and `rport` | `source.rs` |
 //! | messages and pings in a stream | `framing.rs` |
+//! | the same in WebSocket: handshake, frames | `websocket/` |
 //! | STUN Binding on a SIP port, both sides | `stun/` |
 //! | digest authentication, both sides | `digest/` |
 
@@ -33,6 +34,7 @@ mod tests;
 mod uri;
 mod validate;
 mod via;
+pub mod websocket;
 mod wire;
 
 pub use address::Address;

@@ -51,6 +51,13 @@ impl Wire {
         whole.freeze()
     }
 
+    /// The same with `front` before it.
+    pub(super) fn behind(mut self, front: Bytes) -> Wire {
+        self.len += front.len();
+        self.pieces.insert(0, front);
+        self
+    }
+
     pub(super) fn push(&mut self, piece: Bytes) {
         if !piece.is_empty() {
             self.len += piece.len();
