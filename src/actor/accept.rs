@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!   accepted --- from a load balancer ---> reads the PROXY protocol header ---> whose it is ---> Connection
-//!      |                                       |  none in time                     ^
-//!      |                                       v                                   |
-//!      |                                    closed                                 |
-//!      +--- from anybody else -----------------------------------------------------+
+//!      |                                       |  none in time                  ^     |             ^
+//!      |                                       v                                |     |  WebSocket  |
+//!      |                                    closed <---- not as RFC 7118 has it |     v             |
+//!      |                                       ^--------------------------------|-- request --------'
+//!      +--- from anybody else --------------------------------------------------'
 //! ```
 
 use std::io;
@@ -13,6 +14,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tracing::{debug, warn};
@@ -20,13 +22,20 @@ use tracing::{debug, warn};
 use super::connection::Connection;
 use super::listeners::Kind;
 use super::worker::Worker;
+use crate::config::Config;
 use crate::metrics::Refused;
 use crate::net::admission::{Permit, Refusal};
 use crate::net::proxy_protocol::{self, Fault};
+use crate::net::websocket;
+use crate::sip::Transport;
+use crate::sip::websocket::{Reject, Terms};
 
 /// How long a listener pauses when the system has no descriptor or memory for another connection: trying again at
 /// once would take the worker's time from the connections that are there.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a connection that was refused in HTTP may take to go.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// The connections of a listener, one after the other. What the system refuses is counted, and said once until it is over.
 pub struct Incoming {
@@ -93,13 +102,73 @@ pub(super) async fn accept(listener: TcpListener, kind: Kind, worker: Rc<Worker>
 fn enter(stream: TcpStream, client: SocketAddr, permit: Permit, Door { kind, worker }: Door) {
     match permit.named(client.ip()) {
         Ok(permit) => {
-            let Kind { transport, profile } = kind;
-            worker.node.metrics.accepted.inc(transport);
             // A pong is two octets that must not wait for more.
             let _ = stream.set_nodelay(true);
-            Connection::start(stream, (transport, profile), client, permit, worker);
+            let guest = Guest { client, permit, kind, worker };
+            match kind.transport {
+                // Others are accepted while its request is on its way.
+                Transport::Ws => drop(actix_rt::spawn(guest.upgrade(stream))),
+                _ => guest.enter(stream),
+            }
         }
         Err(refusal) => worker.node.refuse(Refused::from(refusal), client),
+    }
+}
+
+/// Who is let in.
+struct Guest {
+    client: SocketAddr,
+    permit: Permit,
+    kind: Kind,
+    worker: Rc<Worker>,
+}
+
+impl Guest {
+    /// Starts the actor of its connection.
+    fn enter<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let Self { client, permit, kind: Kind { transport, profile }, worker } = self;
+        worker.node.metrics.accepted.inc(transport);
+        Connection::start(stream, (transport, profile), client, permit, worker);
+    }
+
+    /// Lets it in once it has asked for WebSocket as RFC 7118 wants it.
+    async fn upgrade<S>(self, mut stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let Config { limits, websocket: asked, .. } = &self.worker.node.config;
+        let terms = Terms { path: &asked.path, origins: &asked.origins };
+        let received = websocket::receive(&mut stream, asked.max_request, terms);
+        let refused = match timeout(limits.header_timeout, received).await {
+            Ok(Ok(())) => return self.enter(stream),
+            Ok(Err(websocket::Fault::Closed(error))) => {
+                return debug!(peer = %self.client, %error, "closed before it asked for WebSocket");
+            }
+            Ok(Err(websocket::Fault::Rejected(reject))) => {
+                debug!(peer = %self.client, %reject, "connection refused");
+                Refused::from(reject)
+            }
+            Err(_) => Refused::NoUpgrade,
+        };
+        self.worker.node.refuse(refused, self.client);
+        // A reset could overtake the answer.
+        let _ = timeout(LINGER, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await;
+    }
+}
+
+impl From<Reject> for Refused {
+    fn from(reject: Reject) -> Self {
+        match reject {
+            Reject::Malformed | Reject::NotWebSocket | Reject::Version | Reject::TooLong => {
+                Self::NotWebSocket
+            }
+            Reject::NotSip => Self::NotSip,
+            Reject::Origin => Self::Origin,
+            Reject::Path => Self::Path,
+        }
     }
 }
 

@@ -10,7 +10,8 @@
 //! All reading and writing happens in one place, `Connection::poll`, which the actor's context polls after its
 //! mailbox: whatever was delivered since the last time leaves in one system call.
 //!
-//! - `receive`: what comes: frames, and what becomes of them
+//! - `receive`: what comes over a byte stream: frames, and what becomes of them
+//! - `websocket`: what comes over WebSocket, and how messages leave over it
 //! - `actor`: what it is told, and when it reads and writes
 //! - `link`: what is different where another node is at the other end
 //! - `timer`: the one timer
@@ -19,6 +20,7 @@ mod actor;
 mod link;
 mod receive;
 mod timer;
+mod websocket;
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,6 +36,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info};
 
 use self::timer::Timer;
+use self::websocket::WebSocket;
 use super::gate::Standing;
 use super::message::Close;
 use super::worker::Worker;
@@ -55,12 +58,12 @@ const LINGER: Duration = Duration::from_secs(2);
 /// A ping.
 static PING: &[u8] = b"\r\n\r\n";
 
-/// The actor of one connection over a byte stream `S`.
+/// The actor of one connection over a stream `S`, of messages or of frames that hold them.
 pub struct Connection<S> {
     stream: S,
     source: Source,
     worker: Rc<Worker>,
-    framer: Framer,
+    framing: Framing,
     writer: Writer,
     keepalive: keepalive::Server,
     standing: Standing,
@@ -70,6 +73,32 @@ pub struct Connection<S> {
     closing: Option<Instant>,
     timer: Timer,
     role: Role,
+}
+
+/// What messages are framed in. A byte stream takes no more memory for there being WebSocket.
+enum Framing {
+    /// A byte stream: Content-Length tells where a message ends.
+    Stream(Framer),
+    /// Messages of their own.
+    WebSocket(Box<WebSocket>),
+}
+
+impl Framing {
+    fn of(transport: Transport, profile: &Profile, max_message: usize) -> Self {
+        match transport {
+            Transport::Ws | Transport::Wss => Self::WebSocket(Box::new(WebSocket::new(max_message))),
+            _ if profile.has_stun_on_streams => Self::Stream(Framer::with_stun(max_message)),
+            _ => Self::Stream(Framer::new(max_message)),
+        }
+    }
+
+    /// Whether a message has begun and not ended.
+    fn in_message(&self) -> bool {
+        match self {
+            Self::Stream(framer) => framer.in_message(),
+            Self::WebSocket(websocket) => websocket.in_message(),
+        }
+    }
 }
 
 /// Who is at the other end. A UA's connection takes no more memory for there being links.
@@ -164,11 +193,7 @@ where
             Self {
                 stream,
                 source: Source { flow: *flow.insert(Flow { id, remote }), transport, profile },
-                framer: if profile.has_stun_on_streams {
-                    Framer::with_stun(config.limits.max_message)
-                } else {
-                    Framer::new(config.limits.max_message)
-                },
+                framing: Framing::of(transport, profile, config.limits.max_message),
                 writer: Writer::new(queue),
                 keepalive: role.watched(&config.cluster),
                 standing: Standing::default(),
@@ -196,7 +221,16 @@ where
         self.poll_timer(cx)
     }
 
+    /// Writes a message, or what stands between messages.
     fn push(&mut self, wire: Wire) {
+        let wire = match &self.framing {
+            Framing::Stream(_) => wire,
+            Framing::WebSocket(websocket) => websocket.frame(wire),
+        };
+        self.push_framed(wire);
+    }
+
+    fn push_framed(&mut self, wire: Wire) {
         if self.closing.is_none() && self.writer.push(wire).is_err() {
             // What waits was not read so far and will not be.
             self.writer.clear();
@@ -231,12 +265,14 @@ where
             if self.message_due.is_some_and(|due| due <= now) {
                 self.fail(FlowClosed::HeaderTimeout);
             } else if self.keepalive.expire(now) == Expiry::Failed {
-                self.fail(FlowClosed::FlowTimer);
+                if !self.ask_for_pong(now) {
+                    self.fail(FlowClosed::FlowTimer);
+                }
             } else {
                 self.keep_alive(now);
             }
             // A ping leaves. If the flow has failed, the stream is shut down.
-            if self.closing.is_some() || self.is_dialed() {
+            if self.closing.is_some() || !self.writer.is_empty() {
                 let _ = self.poll_flush(cx);
             }
         }
@@ -277,6 +313,7 @@ where
         if self.closing.is_some() {
             return;
         }
+        self.say_why(reason);
         self.closing = Some(Instant::now() + LINGER);
         let flow = self.source.flow;
         let metrics = &self.worker.node.metrics;

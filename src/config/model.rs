@@ -20,6 +20,7 @@ use crate::sip::Transport;
 pub struct Config {
     pub node: Node,
     pub listen: Listen,
+    pub websocket: WebSocket,
     pub outbound: Outbound,
     pub registrar: Registrar,
     pub proxy: Proxy,
@@ -65,6 +66,9 @@ pub struct Listen {
     /// TCP listeners. Port 0: any free port.
     #[serde(deserialize_with = "units::listeners")]
     pub tcp: Vec<Listener>,
+    /// Listeners for SIP over WebSocket. Port 0: any free port.
+    #[serde(deserialize_with = "units::listeners")]
+    pub ws: Vec<Listener>,
     /// Host or host:port for Via and Path; empty: the listener's own address. See [`Listen::sent_by`].
     #[serde(deserialize_with = "units::advertise")]
     pub advertise: String,
@@ -84,8 +88,12 @@ pub struct Listener {
 
 impl Listen {
     /// The listeners of each transport, with the key that names them.
-    pub fn by_transport(&self) -> [(Transport, &'static str, &[Listener]); 2] {
-        [(Transport::Udp, "listen.udp", &self.udp), (Transport::Tcp, "listen.tcp", &self.tcp)]
+    pub fn by_transport(&self) -> [(Transport, &'static str, &[Listener]); 3] {
+        [
+            (Transport::Udp, "listen.udp", &self.udp),
+            (Transport::Tcp, "listen.tcp", &self.tcp),
+            (Transport::Ws, "listen.ws", &self.ws),
+        ]
     }
 
     /// All listeners, with the transport and the key of each.
@@ -115,6 +123,24 @@ impl Listen {
     pub fn sent_by(&self, local: SocketAddr) -> String {
         advertised(&self.advertise, local)
     }
+}
+
+/// `[websocket]`: which connections of browsers, and of others that speak SIP over WebSocket, are taken.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebSocket {
+    /// Whose pages may open connections; none: everybody's.
+    #[serde(deserialize_with = "units::origins")]
+    pub origins: Vec<String>,
+    /// The path of the URL, without a query; empty: any.
+    #[serde(deserialize_with = "units::path_of_url")]
+    pub path: String,
+    /// Bytes of the longest request that opens one.
+    #[serde(deserialize_with = "units::size")]
+    pub max_request: usize,
+    /// How long a silent peer has to answer a Ping before its flow is closed; zero: it is closed unasked.
+    #[serde(deserialize_with = "units::duration")]
+    pub pong_timeout: Duration,
 }
 
 /// `[outbound]`: keep-alive at the server (RFC 5626 §5.4).

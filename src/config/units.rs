@@ -53,6 +53,32 @@ pub(super) fn address_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Opti
     text(from, |text| if text.is_empty() { Ok(None) } else { parse_address(text).map(Some) })
 }
 
+/// A list of origins as browsers write them (RFC 6454 §6.1): `https://phone.example.com`, or `null`.
+pub(super) fn origins<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let origins = Vec::<String>::deserialize(from)?;
+    origins.into_iter().map(|text| parse_origin(text).map_err(D::Error::custom)).collect()
+}
+
+fn parse_origin(text: String) -> Result<String, String> {
+    let host = text.split_once("://").filter(|(scheme, _)| !scheme.is_empty()).map(|(_, host)| host);
+    match host {
+        _ if text == "null" => Ok(text),
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(text),
+        _ => Err(format!(
+            "`{text}` is no origin: write \"https://phone.example.com\", with its port if it is not the usual one"
+        )),
+    }
+}
+
+/// `"/ws"`; `""` is any.
+pub(super) fn path_of_url<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    text(from, |text| match text {
+        _ if text.is_empty() => Ok(String::new()),
+        _ if text.starts_with('/') && !text.contains(['?', '#', ' ']) => Ok(text.to_owned()),
+        _ => Err(format!("`{text}` is no path: write \"/ws\", without a query")),
+    })
+}
+
 /// A list of domains, lower case: hosts are compared without regard to case (RFC 3261 §19.1.4).
 pub(super) fn domains<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let domains = Vec::<String>::deserialize(from)?;

@@ -101,6 +101,16 @@ label! {
         DatagramRate => "datagrams_per_address",
         /// STUN above `limits.stun_per_address`: dropped.
         StunRate => "stun_per_address",
+        /// A connection to a WebSocket listener without a whole request in time.
+        NoUpgrade => "no_upgrade",
+        /// A request to a WebSocket listener that is no HTTP or asks for something else, answered 400, 426 or 431.
+        NotWebSocket => "not_websocket",
+        /// The same that does not ask for the subprotocol `sip`, answered 400.
+        NotSip => "not_sip",
+        /// The same for another path than `websocket.path`, answered 404.
+        Path => "path",
+        /// The same of a page whose origin is not among `websocket.origins`, answered 403.
+        Origin => "origin",
         /// A message for an actor that cannot keep up, answered 503 where it was a request.
         MailboxFull => "mailbox_full",
         /// A request above `proxy.max_transactions`, answered 503.

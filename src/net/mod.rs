@@ -9,4 +9,5 @@ pub mod listen;
 pub mod proxy_protocol;
 pub mod service_manager;
 pub mod tls;
+pub mod websocket;
 pub mod writer;

@@ -118,7 +118,9 @@ pub fn value(token: Option<&str>, at: &[u8], transport: Transport, form: Form) -
     value.extend_from_slice(at);
     if transport != Transport::Udp {
         value.extend_from_slice(b";transport=");
-        value.extend(transport.as_via_str().bytes().map(|octet| octet.to_ascii_lowercase()));
+        // RFC 7118 §5.2: `ws`, whether or not there is TLS below.
+        let named = if transport == Transport::Wss { Transport::Ws } else { transport };
+        value.extend_from_slice(named.as_uri_str().as_bytes());
     }
     value.extend_from_slice(match form {
         Form::FirstHopPath => b";lr;ob>",

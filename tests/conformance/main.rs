@@ -29,3 +29,5 @@ mod rfc5626_s6;
 mod rfc5626_s7;
 mod rfc5626_s7_flows;
 mod rfc5626_s8;
+mod rfc7118;
+mod rfc7118_handshake;

@@ -1,4 +1,4 @@
-//! A peer of the node over one TCP connection or one UDP socket.
+//! A peer of the node over one TCP connection, as it is or with WebSocket on it, or one UDP socket.
 
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -12,6 +12,7 @@ use super::node::Node;
 use super::request::{Request, unique};
 use super::stun;
 use super::wait::DEADLINE;
+use super::websocket::WebSocket;
 
 /// CRLFCRLF: RFC 5626 §4.4.1.
 pub(crate) const PING: &[u8] = b"\r\n\r\n";
@@ -30,8 +31,9 @@ pub(crate) struct Client {
     pub(super) cseq: Cell<u32>,
 }
 
-enum Link {
+pub(super) enum Link {
     Tcp(TcpStream),
+    Ws(WebSocket),
     Udp(UdpSocket),
 }
 
@@ -105,9 +107,26 @@ impl Client {
         Self::new(Link::Udp(socket), local, node.udp())
     }
 
-    fn new(link: Link, local: SocketAddr, node: SocketAddr) -> Self {
+    pub(super) fn new(link: Link, local: SocketAddr, node: SocketAddr) -> Self {
         let inbox = RefCell::default();
         Self { link, local, node, inbox, call_id: unique("reg"), cseq: Cell::new(0) }
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(super) fn into_link(self) -> Link {
+        self.link
+    }
+
+    /// What it calls itself in Via and Contact.
+    pub(crate) fn host(&self) -> String {
+        match self.link {
+            // RFC 7118 §B.1: a page does not know its address.
+            Link::Ws(_) => format!("{}.invalid", self.call_id),
+            _ => self.local.to_string(),
+        }
     }
 
     /// The address that it sends from.
@@ -119,15 +138,17 @@ impl Client {
     pub(crate) fn transport(&self) -> &'static str {
         match self.link {
             Link::Tcp(_) => "TCP",
+            Link::Ws(_) => "WS",
             Link::Udp(_) => "UDP",
         }
     }
 
-    /// Sends these octets: one datagram, or what is for a stream one write.
+    /// Sends these octets: one datagram, one message of WebSocket, or what is for a stream one write.
     #[track_caller]
     pub(crate) fn send(&self, octets: impl AsRef<[u8]>) {
         match &self.link {
             Link::Tcp(_) => self.stream().write_all(octets.as_ref()).unwrap(),
+            Link::Ws(websocket) => self.stream().write_all(&websocket.message(octets.as_ref())).unwrap(),
             Link::Udp(socket) => assert_eq!(socket.send(octets.as_ref()).unwrap(), octets.as_ref().len()),
         }
     }
@@ -136,6 +157,7 @@ impl Client {
     pub(crate) fn try_send(&self, octets: &[u8]) -> std::io::Result<()> {
         match &self.link {
             Link::Tcp(_) => self.stream().write_all(octets),
+            Link::Ws(websocket) => self.stream().write_all(&websocket.message(octets)),
             Link::Udp(socket) => socket.send(octets).map(drop),
         }
     }
@@ -246,7 +268,7 @@ impl Client {
     /// Nothing has arrived that was not received: the node answers a ping, and the answer is what comes next.
     #[track_caller]
     pub(crate) fn expect_nothing(&self) {
-        if let Link::Tcp(_) = self.link {
+        if !matches!(self.link, Link::Udp(_)) {
             self.ping();
             let inbox = self.inbox.borrow();
             assert!(inbox.is_empty(), "`{}` came as well", shown(&inbox));
@@ -271,7 +293,7 @@ impl Client {
                 let next = self.datagram(until);
                 assert!(next.is_none(), "`{}` came", shown(&next.unwrap_or_default()));
             }
-            Link::Tcp(_) => match self.read(until) {
+            Link::Tcp(_) | Link::Ws(_) => match self.read(until) {
                 Progress::Nothing => {}
                 Progress::Octets => panic!("`{}` came", shown(&self.inbox.borrow())),
                 Progress::Closed => panic!("closed within {time:?}"),
@@ -323,8 +345,11 @@ impl Client {
     }
 
     fn stream(&self) -> &TcpStream {
-        let Link::Tcp(stream) = &self.link else { panic!("UDP has no stream") };
-        stream
+        match &self.link {
+            Link::Tcp(stream) => stream,
+            Link::Ws(websocket) => &websocket.stream,
+            Link::Udp(_) => panic!("UDP has no stream"),
+        }
     }
 
     fn datagram(&self, until: Instant) -> Option<Vec<u8>> {
@@ -344,6 +369,16 @@ impl Client {
         }
     }
 
+    /// Waits until something comes.
+    #[track_caller]
+    pub(super) fn read_more(&self) {
+        match self.read(Instant::now() + DEADLINE) {
+            Progress::Octets => {}
+            Progress::Nothing => panic!("nothing came within {DEADLINE:?}"),
+            Progress::Closed => panic!("closed"),
+        }
+    }
+
     /// Reads what there is into the inbox.
     fn read(&self, until: Instant) -> Progress {
         let mut octets = [0; 16_384];
@@ -353,7 +388,11 @@ impl Client {
             match self.stream().read(&mut octets) {
                 Ok(0) => return Progress::Closed,
                 Ok(len) => {
-                    self.inbox.borrow_mut().extend_from_slice(&octets[..len]);
+                    let octets = &octets[..len];
+                    match &self.link {
+                        Link::Ws(websocket) => self.inbox.borrow_mut().extend(websocket.take(octets)),
+                        _ => self.inbox.borrow_mut().extend_from_slice(octets),
+                    }
                     return Progress::Octets;
                 }
                 Err(error) if is_timeout(error.kind()) => {}

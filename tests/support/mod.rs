@@ -12,6 +12,7 @@
 //! - `ua_process`: `flowhold ua` as a process, and what it says happens
 //! - `stun`: STUN Binding requests and responses
 //! - `wait`: conditions
+//! - `websocket`: a peer over WebSocket, its frames
 #![allow(dead_code, unused_imports, reason = "each test target uses its own part of it")]
 
 pub(crate) mod client;
@@ -24,6 +25,7 @@ pub(crate) mod stun;
 pub(crate) mod ua;
 pub(crate) mod ua_process;
 pub(crate) mod wait;
+pub(crate) mod websocket;
 
 pub(crate) use client::Client;
 pub(crate) use dialog::{Dialog, call};

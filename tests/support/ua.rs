@@ -11,7 +11,7 @@ impl Client {
     /// A request within no dialog, complete but for a body.
     pub(crate) fn request(&self, method: &str, uri: &str) -> Request {
         Request::bare(method, uri)
-            .with("Via", format!("{};rport;branch={}", self.sent_by(), branch()))
+            .with("Via", format!("{}{};branch={}", self.sent_by(), self.rport(), branch()))
             .with("From", format!("<sip:caller@{DOMAIN}>;tag={}", unique("f")))
             .with("To", format!("<{uri}>"))
             .with("Call-ID", unique("call"))
@@ -21,7 +21,12 @@ impl Client {
 
     /// `SIP/2.0/TCP 127.0.0.1:40000`: the beginning of its Via.
     pub(crate) fn sent_by(&self) -> String {
-        format!("SIP/2.0/{} {}", self.transport(), self.local())
+        format!("SIP/2.0/{} {}", self.transport(), self.host())
+    }
+
+    /// Over WebSocket nobody asks for it.
+    fn rport(&self) -> &'static str {
+        if self.transport() == "WS" { "" } else { ";rport" }
     }
 
     /// A REGISTER of this user's AOR, without Contact. All of one client have the same Call-ID and a rising `CSeq`.
@@ -64,7 +69,7 @@ impl Client {
 
     /// Where this client is reached.
     pub(crate) fn contact_uri(&self, user: &str) -> String {
-        format!("sip:{user}@{};transport={}", self.local(), self.transport().to_lowercase())
+        format!("sip:{user}@{};transport={}", self.host(), self.transport().to_lowercase())
     }
 
     /// Registers without outbound.

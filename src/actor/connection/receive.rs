@@ -1,4 +1,4 @@
-//! What a connection makes of what its peer sends: frames, pongs, messages for the actors behind it.
+//! What a connection makes of what its peer sends over a byte stream: frames, pongs, messages for the actors behind it.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Connection, Link};
+use super::{Connection, Framing, Link};
 use crate::actor::gate::Stopped;
 use crate::metrics::{FlowClosed, LinkSide, Refused};
 use crate::sip::{Frame, Message, Refusal, Wire, stun};
@@ -49,7 +49,10 @@ where
                         self.fail(FlowClosed::PeerClosed);
                         return Poll::Ready(());
                     }
-                    Ok(()) if self.closing.is_none() => self.receive(buffer.filled()),
+                    Ok(()) if self.closing.is_none() => match self.framing {
+                        Framing::Stream(_) => self.receive(buffer.filled()),
+                        Framing::WebSocket(_) => self.receive_websocket(buffer.filled()),
+                    },
                     // What a peer sends after its flow has failed is read to see its close, and not looked at.
                     Ok(()) => {}
                     Err(error) => {
@@ -68,7 +71,8 @@ where
         let now = Instant::now();
         let mut pongs = 0;
         let refused = loop {
-            match self.framer.next(&mut octets) {
+            let Framing::Stream(framer) = &mut self.framing else { return };
+            match framer.next(&mut octets) {
                 Ok(Some(Frame::Ping)) => {
                     self.keepalive.ping(now);
                     // Elsewhere line ends between messages mean nothing.
@@ -91,7 +95,10 @@ where
                 Err(refusal) => break Some(refusal),
             }
         };
-        if self.is_dialed() && self.framer.take_pong() {
+        if self.is_dialed()
+            && let Framing::Stream(framer) = &mut self.framing
+            && framer.take_pong()
+        {
             self.take_pong(now);
         }
         self.pong(pongs);
@@ -101,7 +108,7 @@ where
         }
     }
 
-    fn dispatch(&mut self, message: Message) -> Option<Wire> {
+    pub(super) fn dispatch(&mut self, message: Message) -> Option<Wire> {
         match self.role.link().map(Link::side) {
             None => match self.worker.admit_over_stream(&message, self.source, &mut self.standing) {
                 Ok(()) => self.worker.dispatch(message, self.source),
@@ -146,8 +153,8 @@ where
         self.push(Wire::from(Bytes::copy_from_slice(&response)));
     }
 
-    fn watch_message(&mut self, now: Instant) {
-        if !self.framer.in_message() {
+    pub(super) fn watch_message(&mut self, now: Instant) {
+        if !self.framing.in_message() {
             self.message_due = None;
         } else if self.message_due.is_none() {
             self.message_due = Some(now + self.worker.node.config.limits.header_timeout);

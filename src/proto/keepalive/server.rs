@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A flow is watched only while the most recent 200 to a REGISTER over it carried a Flow-Timer. The wait is
-//! Flow-Timer and a grace for what the network delays, or a time that the operator set. Whoever owns the flow
+//! Flow-Timer and a grace for what the network delays, or a time that the operator set. A peer that cannot ping by itself
+//! may be asked for a sign of life before that ([`Server::extend`]). Whoever owns the flow
 //! arms one timer for [`Server::deadline`] and asks [`Server::expire`] when it fires; a ping in between moves
 //! the deadline and leaves the armed timer alone.
 
@@ -77,6 +78,13 @@ impl Server {
     pub fn ping(&mut self, now: Instant) {
         if let Some(watch) = &mut self.watch {
             watch.deadline = now + watch.wait;
+        }
+    }
+
+    /// A ping is overdue, and the peer is asked for another sign of life, which has this long.
+    pub fn extend(&mut self, now: Instant, by: Duration) {
+        if let Some(watch) = &mut self.watch {
+            watch.deadline = now + by;
         }
     }
 
@@ -148,6 +156,19 @@ mod tests {
         assert_eq!(server.deadline(), Some(start + seconds(66)));
         server.assign(start + seconds(6), Assign { flow_timer: None }, GRACE);
         assert_eq!(server.deadline(), None);
+    }
+
+    #[test]
+    fn a_peer_that_is_asked_has_its_time_and_goes_on_as_before() {
+        let start = Instant::now();
+        let mut server = Server::default();
+        server.extend(start, seconds(10));
+        assert_eq!(server.deadline(), None, "nobody is waited for");
+        server.assign(start, Assign { flow_timer: Some(seconds(20)) }, GRACE);
+        server.extend(start + seconds(21), seconds(10));
+        assert_eq!(server.deadline(), Some(start + seconds(31)));
+        server.ping(start + seconds(22));
+        assert_eq!(server.deadline(), Some(start + seconds(43)));
     }
 
     #[test]

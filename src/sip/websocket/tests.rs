@@ -77,7 +77,7 @@ fn rfc6455_s5_7_the_examples() {
     assert_eq!(received(&masked_pong), (vec![Event::Pong], None));
     assert_eq!(message(Kind::Text, wire(b"Hello")).to_bytes(), &b"\x81\x05Hello"[..]);
     assert_eq!(message(Kind::Binary, wire(&[7; 256])).to_bytes()[..4], [0x82, 0x7E, 0x01, 0x00]);
-    let long = message(Kind::Binary, wire(&[7; 65_536])).to_bytes();
+    let long = message(Kind::Binary, wire(&vec![7; 65_536])).to_bytes();
     assert_eq!(long[..10], [0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0]);
     assert_eq!(long.len(), 10 + 65_536);
 }
@@ -118,7 +118,7 @@ fn rfc6455_s5_what_a_client_may_not_send() {
     // Not masked.
     assert_fault(b"\x81\x05Hello", Fault::Protocol);
     // Bits of extensions that were not asked for, opcodes that there are not.
-    for first in [0xC1, 0xA1, 0x91, FIN | 3, FIN | 7, FIN | 11, FIN | 15] {
+    for first in [0xC1, 0xA1, 0x91, FIN | 3, FIN | 7, FIN | 0xB, FIN | 0xF] {
         assert_fault(&frame(first, b""), Fault::Protocol);
     }
     // A control frame in fragments, and one that is too long.
