@@ -1,7 +1,7 @@
 //! The fuzz targets' corpus, each file through the same properties as the fuzzer checks.
 #![allow(clippy::unwrap_used)]
 
-#[path = "fuzz/properties.rs"]
+#[path = "fuzz/properties/mod.rs"]
 mod properties;
 
 use std::path::Path;
@@ -38,4 +38,24 @@ fn uris_keep_their_properties() {
 #[test]
 fn stun_keeps_its_properties() {
     each("stun", properties::stun);
+}
+
+#[test]
+fn changes_keep_their_properties() {
+    each("edit", properties::edit);
+}
+
+#[test]
+fn tokens_keep_their_properties() {
+    each("token", properties::token);
+}
+
+#[test]
+fn digests_keep_their_properties() {
+    each("digest", properties::digest);
+}
+
+#[test]
+fn headers_of_balancers_keep_their_properties() {
+    each("proxy_protocol", properties::proxy_protocol);
 }

@@ -2,8 +2,8 @@
 
 #![no_main]
 
-#[path = "../properties.rs"]
-#[allow(dead_code)]
+#[path = "../properties/mod.rs"]
+#[allow(dead_code, unused_imports)]
 mod properties;
 
 libfuzzer_sys::fuzz_target!(|octets: &[u8]| properties::uri(octets));

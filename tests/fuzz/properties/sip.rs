@@ -1,4 +1,4 @@
-//! What holds for any octets whatever: checked by the fuzz targets, and over their corpus by `tests/fuzz_corpus.rs`.
+//! SIP and STUN on the wire.
 
 use bytes::Bytes;
 use flowhold::sip::{

@@ -1,0 +1,9 @@
+//! Any octets, read as the beginning of a connection.
+
+#![no_main]
+
+#[path = "../properties/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| properties::proxy_protocol(octets));
