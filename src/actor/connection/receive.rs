@@ -69,10 +69,12 @@ where
 
     fn receive(&mut self, mut octets: &[u8]) {
         let now = Instant::now();
-        let mut pongs = 0;
+        let (mut pongs, mut has_spoken) = (0, false);
         let refused = loop {
             let Framing::Stream(framer) = &mut self.framing else { return };
-            match framer.next(&mut octets) {
+            let frame = framer.next(&mut octets);
+            has_spoken |= matches!(frame, Ok(Some(_)));
+            match frame {
                 Ok(Some(Frame::Ping)) => {
                     self.keepalive.ping(now);
                     // Elsewhere line ends between messages mean nothing.
@@ -102,6 +104,7 @@ where
             self.take_pong(now);
         }
         self.pong(pongs);
+        self.silence.heard(now, has_spoken);
         match refused {
             None => self.watch_message(now),
             Some(refusal) => self.refuse(&refusal),
