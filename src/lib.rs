@@ -11,7 +11,7 @@
 //! | [`proto`] | the protocol's rules as state machines, without I/O, clock or randomness | `sip`, value types of `flowhold-cluster` |
 //! | [`net`] | sockets: listeners, TLS, admission, the bounded writer, ICMP errors, the admin endpoint | `sip`, `metrics` |
 //! | [`actor`] | thin shells that receive, ask `proto`, and carry out what it returns | all of these |
-//! | [`ua`] | a user agent on real sockets, for `flowhold ua` | `proto`, `sip` |
+//! | [`ua`] | a user agent on real sockets, for `flowhold ua`; where a URI leads by DNS | `proto`, `sip` |
 //! | [`config`], [`metrics`] | the typed configuration, the counters | `sip` |
 //! | `flowhold-cluster` | which flow leads to which AOR: bindings, the location service, the nodes of a cluster, flow tokens | nothing of ours |
 //!
@@ -34,6 +34,12 @@
 //! Where another node of the cluster has the flow, the request goes over the link to that node, along a Route with the
 //! flow's token. There [`proto::relay`] takes the Route off and hands it to the flow, without keeping anything: the
 //! transaction, its timers and the choice of the next flow stay with the node that the request arrived at.
+//!
+//! # Another provider
+//!
+//! With `[[upstream]]` the node is itself a UA ([`actor::upstream`]): [`proto::recovery`] says when to open a flow to a
+//! provider's edge proxy, what to send over it and when it has failed. The flow is an [`actor::connection`] of that role, and
+//! the proxies know it by its id: a request that comes over it is for the AOR here that the configuration names.
 //!
 //! # A cluster
 //!

@@ -14,9 +14,11 @@
 //! - `websocket`: what comes over WebSocket, and how messages leave over it
 //! - `actor`: what it is told, and when it reads and writes
 //! - `link`: what is different where another node is at the other end
+//! - `client`: what is different where another provider is, with which this node has registered
 //! - `timer`: the one timer
 
 mod actor;
+mod client;
 mod link;
 mod receive;
 mod timer;
@@ -45,10 +47,11 @@ use crate::metrics::{FlowClosed, LinkSide};
 use crate::net::admission::Permit;
 use crate::net::writer::Writer;
 use crate::proto::keepalive::client::Due;
-use crate::proto::keepalive::{self, Assign, Expiry, PingWait, Silence};
+use crate::proto::keepalive::{self, Assign, Expiry, PingWait};
 use crate::proto::{Profile, Source};
 use crate::sip::{Framer, Transport, Wire};
 
+pub use self::client::Client;
 pub use self::link::Link;
 
 /// How long a connection that was closed here waits for its peer to close too, so that a last response is not
@@ -66,7 +69,6 @@ pub struct Connection<S> {
     framing: Framing,
     writer: Writer,
     keepalive: keepalive::Server,
-    silence: Silence,
     standing: Standing,
     /// When the message that was begun has to be complete.
     message_due: Option<Instant>,
@@ -108,20 +110,29 @@ enum Role {
     Ua(#[expect(dead_code, reason = "dropping it makes room for another")] Permit),
     /// Another node.
     Link(Box<Link>),
+    /// Another provider, whose UA this node is.
+    Client(Box<Client>),
 }
 
 impl Role {
     fn link(&self) -> Option<&Link> {
         match self {
-            Self::Ua(_) => None,
             Self::Link(link) => Some(link),
+            Self::Ua(_) | Self::Client(_) => None,
         }
     }
 
     fn link_mut(&mut self) -> Option<&mut Link> {
         match self {
-            Self::Ua(_) => None,
             Self::Link(link) => Some(link),
+            Self::Ua(_) | Self::Client(_) => None,
+        }
+    }
+
+    fn client(&self) -> Option<&Client> {
+        match self {
+            Self::Client(client) => Some(client),
+            Self::Ua(_) | Self::Link(_) => None,
         }
     }
 
@@ -150,21 +161,7 @@ where
         worker: Rc<Worker>,
     ) -> Flow {
         worker.node.metrics.connections.inc(transport);
-        let silence = Silence::new(Instant::now(), true);
-        Self::launch(stream, (transport, profile, remote), (Role::Ua(permit), silence), worker).0
-    }
-
-    /// The same of a connection that this node has opened to a next hop, which answers and need not speak first.
-    pub fn start_dialed(
-        stream: S,
-        (transport, profile): (Transport, &'static Profile),
-        remote: SocketAddr,
-        permit: Permit,
-        worker: Rc<Worker>,
-    ) -> Flow {
-        worker.node.metrics.connections.inc(transport);
-        let silence = Silence::new(Instant::now(), false);
-        Self::launch(stream, (transport, profile, remote), (Role::Ua(permit), silence), worker).0
+        Self::launch(stream, (transport, profile, remote), Role::Ua(permit), worker).0
     }
 
     /// Starts the actor of a link on this thread's worker; names its flow, and whom to tell that it is to be closed.
@@ -178,15 +175,29 @@ where
         worker.node.metrics.cluster_links.inc(link.side());
         let role = Role::Link(Box::new(link));
         let over = (transport, &Profile::RFC5626, remote);
-        let silence = Silence::new(Instant::now(), false);
-        let (flow, address) = Self::launch(stream, over, (role, silence), worker);
+        let (flow, address) = Self::launch(stream, over, role, worker);
         (flow, address.recipient())
+    }
+
+    /// Starts the actor of a connection to another provider on this thread's worker; names its flow, and whom to tell that
+    /// it is to be closed.
+    pub fn start_client(
+        stream: S,
+        (transport, profile): (Transport, &'static Profile),
+        remote: SocketAddr,
+        client: Client,
+        worker: Rc<Worker>,
+    ) -> (Source, Recipient<Close>) {
+        worker.node.metrics.connections.inc(transport);
+        let role = Role::Client(Box::new(client));
+        let (flow, address) = Self::launch(stream, (transport, profile, remote), role, worker);
+        (Source { flow, transport, profile }, address.recipient())
     }
 
     fn launch(
         stream: S,
         (transport, profile, remote): (Transport, &'static Profile, SocketAddr),
-        (role, silence): (Role, Silence),
+        role: Role,
         worker: Rc<Worker>,
     ) -> (Flow, Addr<Self>) {
         let mut flow = None;
@@ -195,6 +206,11 @@ where
             let (id, mailbox, queue) = match &role {
                 Role::Ua(_) => {
                     let id = flows.open_connection(worker.index, ctx.address());
+                    (id, config.limits.connection_mailbox, config.limits.write_queue)
+                }
+                // The registration is removed when the node ends, so a drain leaves a flow to another provider open.
+                Role::Client(_) => {
+                    let id = flows.open(worker.index, ctx.address().recipient());
                     (id, config.limits.connection_mailbox, config.limits.write_queue)
                 }
                 // Requests in dialogs come over links until the node ends, so a drain leaves them open. What is in the queue is
@@ -212,7 +228,6 @@ where
                 framing: Framing::of(transport, profile, config.limits.max_message),
                 writer: Writer::new(queue),
                 keepalive: role.watched(&config.cluster),
-                silence,
                 standing: Standing::default(),
                 message_due: None,
                 closing: None,
@@ -285,8 +300,6 @@ where
                 if !self.ask_for_pong(now) {
                     self.fail(FlowClosed::FlowTimer);
                 }
-            } else if self.silence_due().is_some_and(|due| due <= now) {
-                self.fail(if self.silence.has_spoken() { FlowClosed::Idle } else { FlowClosed::Silent });
             } else {
                 self.keep_alive(now);
             }
@@ -309,16 +322,8 @@ where
 
     fn deadline(&self) -> Option<Instant> {
         let link = self.role.link().and_then(Link::deadline);
-        let each = [self.message_due, self.keepalive.deadline(), self.silence_due(), link];
-        self.closing.or_else(|| each.into_iter().flatten().min())
-    }
-
-    /// When its silence has lasted too long, if neither a Flow-Timer nor another node's pings are there to tell.
-    fn silence_due(&self) -> Option<Instant> {
-        if self.keepalive.deadline().is_some() || self.role.link().is_some() {
-            return None;
-        }
-        self.silence.deadline(self.worker.node.gate.patience)
+        self.closing
+            .or_else(|| self.message_due.into_iter().chain(self.keepalive.deadline()).chain(link).min())
     }
 
     fn is_dialed(&self) -> bool {
@@ -345,6 +350,13 @@ where
         let flow = self.source.flow;
         let metrics = &self.worker.node.metrics;
         self.worker.node.flows.close(flow.id);
+        if let Some(client) = self.role.client() {
+            // What is out on it has to go another way.
+            self.worker.flow_failed(flow);
+            client.end(flow, reason);
+            debug!(flow = %flow.id, peer = %flow.remote, reason = reason.as_str(), "upstream flow closed");
+            return;
+        }
         let Some(link) = self.role.link_mut() else {
             // RFC 5626 §7: every binding that uses the flow is invalid, whichever its AOR.
             self.worker.flow_failed(flow);

@@ -2,6 +2,7 @@
 
 use flowhold_cluster::flow::Flow;
 
+use super::connection::Client;
 use super::flows::Undelivered;
 use super::message::{Deliver, Inbound, Register};
 use super::worker::{Worker, to_tag};
@@ -30,17 +31,17 @@ impl Worker {
         }
         // As an edge proxy the node is not the registrar: REGISTER is a request like any other.
         let is_registrar = self.node.next_hops.registrar.is_none();
-        let full = if method == Method::Register && is_registrar {
-            self.peers
-                .registrar
-                .try_send(Register { message, source })
-                .err()
-                .map(|error| error.into_inner().message)
-        } else {
-            let proxy = &self.peers.proxies[usize::from(self.index)];
-            proxy.try_send(Inbound { message, source }).err().map(|error| error.into_inner().message)
-        };
-        full.and_then(|request| self.overloaded(&request, source))
+        if method != Method::Register || !is_registrar {
+            return self.dispatch_to_own_proxy(message, source);
+        }
+        let full = self.peers.registrar.try_send(Register { message, source }).err();
+        full.and_then(|error| self.overloaded(&error.into_inner().message, source))
+    }
+
+    /// A request that is new here.
+    fn dispatch_to_own_proxy(&self, message: Message, source: Source) -> Option<Wire> {
+        let full = self.peers.proxies[usize::from(self.index)].try_send(Inbound { message, source }).err();
+        full.and_then(|error| self.overloaded(&error.into_inner().message, source))
     }
 
     /// Hands on what came over a link that another node has opened: its requests for flows of this one.
@@ -84,6 +85,30 @@ impl Worker {
         }
         self.dispatch_to_proxy(message, source);
         None
+    }
+
+    /// Hands on what came over a flow to another provider: its requests to the proxy, which knows whom they are for, and the
+    /// responses to REGISTERs to whoever keeps the registration.
+    ///
+    /// Returns the answer to a request that goes no further. No credentials are asked for: the flow is one that this node
+    /// has opened, to where its configuration says.
+    pub fn dispatch_upstream(&self, message: Message, source: Source, owner: &Client) -> Option<Wire> {
+        if !message.is_request() {
+            if message.method() == Method::Register {
+                owner.response(source.flow, message);
+            } else {
+                self.dispatch_response(message, source);
+            }
+            return None;
+        }
+        let method = message.method();
+        self.node.metrics.requests.inc(method);
+        if method == Method::Register {
+            // A provider is no UA of ours.
+            self.node.metrics.refused.inc(Refused::NotOurs);
+            return self.answer(&message, source, 403, "Forbidden");
+        }
+        self.dispatch_to_own_proxy(message, source)
     }
 
     /// A response goes back over the link that its request came over, or to the proxy that sent it.

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use actix::{Message as ActorMessage, Recipient};
 use flowhold_cluster::directory::View;
 use flowhold_cluster::flow::{Flow, FlowId};
+use tokio::sync::oneshot;
 
 use crate::metrics::FlowClosed;
 use crate::proto::keepalive::Assign;
 use crate::proto::proxy::{BranchId, Peer, UnderWay};
 use crate::proto::{NextHop, Source};
+use crate::sip::stun::BindingResponse;
 use crate::sip::{Message, Wire};
 
 /// A REGISTER came over a flow.
@@ -141,6 +143,61 @@ pub enum LinkChanged {
         link: Flow,
     },
 }
+
+/// A flow to another provider has changed.
+#[derive(Clone, Debug, ActorMessage)]
+#[rtype(result = "()")]
+pub enum UpstreamChanged {
+    /// It is open: what comes over it is for that upstream's AOR here.
+    Opened {
+        /// The upstream's place in the configuration.
+        upstream: usize,
+        /// The flow.
+        flow: Source,
+    },
+    /// The provider has the binding: requests may go out over it.
+    Registered {
+        /// The flow.
+        flow: Flow,
+        /// Its reg-id.
+        reg_id: u32,
+        /// The Route value that leads to the provider's edge proxy.
+        route: Arc<[u8]>,
+    },
+    /// It is closed.
+    Closed(Flow),
+}
+
+/// Something came over a flow to another provider that is not for the proxy.
+#[derive(Clone, Debug, ActorMessage)]
+#[rtype(result = "()")]
+pub struct UpstreamHeard {
+    /// The flow.
+    pub flow: Flow,
+    /// What.
+    pub heard: Heard,
+}
+
+/// What came over a flow to another provider, for whoever keeps the registration.
+#[derive(Clone, Debug)]
+pub enum Heard {
+    /// A response to a REGISTER.
+    Response(Message),
+    /// A CRLF between messages.
+    Pong,
+    /// A STUN response.
+    Stun(BindingResponse),
+    /// Its end.
+    Lost(FlowClosed),
+}
+
+/// The bindings with another provider are to be removed, and their flows closed. Who waits is told when that is done.
+#[derive(Debug, ActorMessage)]
+#[rtype(result = "()")]
+pub struct Unregister(
+    /// Who waits.
+    pub oneshot::Sender<()>,
+);
 
 /// Something has changed that others should know, or that they may have told: the directory is not to wait for its beat.
 #[derive(Clone, Copy, Debug, ActorMessage)]

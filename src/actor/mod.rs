@@ -9,6 +9,7 @@
 //! | [`proxy`] | one per worker | [`Inbound`](message::Inbound), [`FlowFailed`](message::FlowFailed) |
 //! | [`directory`] | one per node of a cluster | [`LookAgain`](message::LookAgain), [`Leave`](message::Leave) |
 //! | [`links`] | one per worker of such a node | [`Members`](message::Members) |
+//! | [`upstream`] | one per `[[upstream]]` | [`UpstreamHeard`](message::UpstreamHeard), [`Unregister`](message::Unregister) |
 //! | [`node_link`] | one per other node and worker | [`MemberGone`](message::MemberGone), [`FlowFailed`](message::FlowFailed) |
 //!
 //! They know each other's messages and a `Recipient`, never each other's type. [`flows`] is the way to a flow from
@@ -40,5 +41,6 @@ pub mod registrar;
 pub mod relayed;
 pub mod settings;
 pub mod udp_socket;
+pub mod upstream;
 pub mod worker;
 pub mod workers;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 
-use crate::config::{self, NextHopTransport};
+use crate::config::{self, NextHopTransport, RouteTo};
 use crate::proto::NextHop;
 use crate::proto::proxy::{Exit, Matcher, Route};
 use crate::sip::Transport;
@@ -28,14 +28,21 @@ pub struct NextHops {
 
 impl NextHops {
     /// Asks the system's resolver, and waits for it.
-    pub fn look_up(config: &config::Proxy) -> Result<Self, NotFound> {
+    pub fn look_up(config: &config::Proxy, upstreams: &[config::Upstream]) -> Result<Self, NotFound> {
         let registrar = config.registrar.as_ref().map(|next| look_up("proxy.registrar", next)).transpose()?;
         let route = |route: &config::Route| {
             let matcher = match &route.matcher {
                 config::Matcher::Domain(domain) => Matcher::Domain(domain.as_bytes().into()),
                 config::Matcher::Prefix(prefix) => Matcher::Prefix(prefix.as_bytes().into()),
             };
-            Ok(Route { matcher, to: look_up("proxy.routes", &route.to)?.into() })
+            let to = match &route.to {
+                RouteTo::NextHop(next) => look_up("proxy.routes", next)?.into(),
+                RouteTo::Upstream(name) => {
+                    let place = upstreams.iter().position(|upstream| upstream.name == *name);
+                    Exit::Upstream(place.expect("the configuration was checked"))
+                }
+            };
+            Ok(Route { matcher, to })
         };
         Ok(Self { registrar, routes: config.routes.iter().map(route).collect::<Result<_, _>>()? })
     }
@@ -80,7 +87,7 @@ mod tests {
             ("sip:[2001:db8::7]:5070", "[2001:db8::7]:5070"),
             ("sip:localhost:5080;transport=tcp", "127.0.0.1:5080"),
         ] {
-            let found = NextHops::look_up(&configured(text)).unwrap().registrar.unwrap();
+            let found = NextHops::look_up(&configured(text), &[]).unwrap().registrar.unwrap();
             let expected: std::net::SocketAddr = address.parse().unwrap();
             assert!(found.address == expected || found.address.ip().is_loopback(), "{text}: {found:?}");
             assert_eq!(found.address.port(), expected.port());
@@ -89,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_name_without_an_address_is_named_with_its_key() {
-        let error = NextHops::look_up(&configured("sip:no-such-host.invalid")).unwrap_err();
+        let error = NextHops::look_up(&configured("sip:no-such-host.invalid"), &[]).unwrap_err();
         assert!(error.to_string().starts_with("proxy.registrar: no-such-host.invalid: "), "{error}");
     }
 }

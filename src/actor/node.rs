@@ -15,8 +15,11 @@ use flowhold_cluster::flow::NodeRun;
 use flowhold_cluster::location::Location;
 use flowhold_cluster::memory::Memory;
 use flowhold_cluster::redis::SettingsError;
+use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::cluster::join;
@@ -25,7 +28,7 @@ use super::flows::FlowTable;
 use super::gate::Gate;
 use super::listeners::Listeners;
 use super::membership::Membership;
-use super::message::AskUnderWay;
+use super::message::{AskUnderWay, Unregister};
 use super::next_hops::{NextHops, NotFound};
 use super::relayed::RelayedRequests;
 use super::settings;
@@ -44,6 +47,9 @@ const PURGE_EVERY: Duration = Duration::from_secs(1);
 
 /// How often what was refused is summed up in the log.
 const SUM_UP_EVERY: Duration = Duration::from_secs(10);
+
+/// How long other providers may take to answer that a binding is removed.
+const UNREGISTERS: Duration = Duration::from_secs(2);
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -91,13 +97,13 @@ pub fn run(config: Config) -> Result<(), StartError> {
     descriptors::raise_limit(config.limits.max_connections + config.limits.link_handshakes);
     let workers = NonZeroUsize::new(config.node.worker_count().into()).unwrap_or(NonZeroUsize::MIN);
     let listeners = Listeners::open(&config, workers)?;
-    let next_hops = NextHops::look_up(&config.proxy)?;
+    let next_hops = NextHops::look_up(&config.proxy, &config.upstream)?;
     let ready = listeners.ready(&config.node.id);
     System::new().block_on(async {
         let admin = listeners.admin.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
         let node = Arc::new(node(config, next_hops, &listeners, workers)?);
         let arbiters: Vec<Arbiter> = (0..workers.get()).map(|_| Arbiter::new()).collect();
-        let Started { under_way, links } = workers::start(&node, &arbiters, listeners).await?;
+        let Started { under_way, links, upstreams } = workers::start(&node, &arbiters, listeners).await?;
         let membership = node.cluster.as_ref().map(|cluster| Membership::start(&node, cluster, links));
         // Listened for before the node says that it is ready: whoever waits for that may end it at once.
         let signals = Signals::new()?;
@@ -106,7 +112,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
             never = purge(&node) => match never {},
             never = sum_up(&node) => match never {},
             never = serve_admin(admin, &node) => match never? {},
-            () = told_to_end(signals, &node, &under_way) => {}
+            () = told_to_end(signals, &node, &under_way, &upstreams) => {}
         }
         if let Some(membership) = membership {
             membership.end().await;
@@ -211,7 +217,12 @@ async fn serve_admin(listener: Option<std::net::TcpListener>, node: &Arc<Node>) 
 }
 
 /// Returns when the node is to end: it was told so, and has drained unless it was told not to.
-async fn told_to_end(mut signals: Signals, node: &Node, proxies: &[Recipient<AskUnderWay>]) {
+async fn told_to_end(
+    mut signals: Signals,
+    node: &Node,
+    proxies: &[Recipient<AskUnderWay>],
+    upstreams: &[Recipient<Unregister>],
+) {
     let signal = signals.next().await;
     service_manager::notify(State::Stopping);
     if signal == SIGTERM && !node.config.node.drain.is_zero() {
@@ -222,6 +233,21 @@ async fn told_to_end(mut signals: Signals, node: &Node, proxies: &[Recipient<Ask
     } else {
         info!(signal, "ending");
     }
+    tokio::select! {
+        () = unregister(upstreams) => {}
+        signal = signals.next() => info!(signal, "ending before other providers know"),
+    }
+}
+
+/// Removes the bindings with other providers, so that they send nothing here any more. Last of all, because calls go over
+/// their flows until then.
+async fn unregister(upstreams: &[Recipient<Unregister>]) {
+    let told = upstreams.iter().map(|upstream| {
+        let (done, wait) = oneshot::channel();
+        upstream.do_send(Unregister(done));
+        wait
+    });
+    let _ = timeout(UNREGISTERS, join_all(told.collect::<Vec<_>>())).await;
 }
 
 const SIGTERM: &str = "SIGTERM";

@@ -16,7 +16,8 @@ use tracing::info;
 
 use super::flows::Undelivered;
 use super::message::{
-    AskUnderWay, Deliver, FlowFailed, Forward, Inbound, LinkChanged, NextHopFailed, Unforwarded, WayOut,
+    AskUnderWay, Deliver, FlowFailed, Forward, Inbound, LinkChanged, NextHopFailed, Unforwarded,
+    UpstreamChanged, WayOut,
 };
 use super::worker::Node;
 use super::{event_count, event_log};
@@ -229,6 +230,20 @@ impl Handler<LinkChanged> for Proxy {
                 self.core.flow_failed(Instant::now(), link, &mut self.actions);
                 self.carry_out(ctx);
             }
+        }
+    }
+}
+
+impl Handler<UpstreamChanged> for Proxy {
+    type Result = ();
+
+    fn handle(&mut self, change: UpstreamChanged, _: &mut Self::Context) {
+        match change {
+            UpstreamChanged::Opened { upstream, flow } => self.core.upstream_opened(upstream, flow),
+            UpstreamChanged::Registered { flow, reg_id, route } => {
+                self.core.upstream_registered(flow, reg_id, &route);
+            }
+            UpstreamChanged::Closed(flow) => self.core.upstream_closed(flow),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use flowhold_cluster::token::KeyRing;
 
+use super::upstream;
 use super::worker::Node;
 use crate::config::{self, Config, PingTimeout};
 use crate::proto::Profile;
@@ -71,7 +72,7 @@ pub fn proxy(
         tokens,
         registrar: next_hops.registrar,
         routes: next_hops.routes.clone(),
-        upstreams: Vec::new(),
+        upstreams: config.upstream.iter().map(upstream::proxy).collect(),
         flow_timer: config.outbound.flow_timer.unwrap_or_default(),
         flow_timer_udp: config.outbound.flow_timer_udp.unwrap_or_default(),
         domains: domains(config),

@@ -16,12 +16,13 @@ use super::dialer::Dialer;
 use super::key_ring;
 use super::links;
 use super::listeners::{Kind, Listeners};
-use super::message::{AskUnderWay, FlowFailed, Inbound, Members, WayOut};
+use super::message::{AskUnderWay, FlowFailed, Inbound, Members, Unregister, UpstreamChanged, WayOut};
 use super::node::StartError;
 use super::proxy::Proxy;
 use super::registrar::Registrar;
 use super::settings;
 use super::udp_socket::UdpSocket;
+use super::upstream;
 use super::worker::{Node, Peers, Worker};
 use crate::proto::Profile;
 use crate::proto::proxy::Proxy as Core;
@@ -33,6 +34,8 @@ pub(super) struct Started {
     pub(super) under_way: Vec<Recipient<AskUnderWay>>,
     /// Those who open links to other nodes, where there is a cluster.
     pub(super) links: Vec<Recipient<Members>>,
+    /// Those who keep the registrations with other providers.
+    pub(super) upstreams: Vec<Recipient<Unregister>>,
 }
 
 /// Starts the actors of all workers, then opens the doors: a flow finds its registrar and every proxy there.
@@ -59,7 +62,10 @@ pub(super) async fn start(
     let under_way = proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
     let inbound: Vec<Recipient<Inbound>> = proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
 
-    let mut links = Vec::new();
+    let hear_of_upstreams: Vec<Recipient<UpstreamChanged>> =
+        proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
+
+    let (mut links, mut upstreams) = (Vec::new(), Vec::new());
     let mut doors = doors(listeners, arbiters.len());
     let actors = registrars.into_iter().zip(proxies).zip(relays);
     for ((index, arbiter), ((registrar, proxy), relay)) in (0..).zip(arbiters).zip(actors) {
@@ -72,14 +78,19 @@ pub(super) async fn start(
         };
         let node = Arc::clone(node);
         let doors = doors.pop().expect("there are as many as arbiters");
+        let hear_of_upstreams = hear_of_upstreams.clone();
         let (opened, open) = tokio::sync::oneshot::channel();
         arbiter.spawn_fn(move || {
             let worker = Rc::new(Worker { index, node, peers, relay, dialer: OnceCell::new() });
-            let _ = opened.send(doors.open(&worker, &proxy));
+            let links = doors.open(&worker, &proxy);
+            let _ = opened.send(links.map(|links| (links, upstream::start(&worker, &hear_of_upstreams))));
         });
-        links.extend(open.await.map_err(|_| io::Error::other("a worker ended while it was started"))??);
+        let open = open.await.map_err(|_| io::Error::other("a worker ended while it was started"))?;
+        let (link, registrations) = open?;
+        links.extend(link);
+        upstreams.extend(registrations);
     }
-    Ok(Started { under_way, links })
+    Ok(Started { under_way, links, upstreams })
 }
 
 /// The sockets of one worker.

@@ -3,13 +3,14 @@
 mod cluster;
 mod listen;
 mod location;
+mod upstream;
 
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
 use super::model::{Config, PingTimeout};
-use super::next_hop::NextHopTransport;
+use super::next_hop::{NextHopTransport, RouteTo};
 
 /// More than anybody needs to change keys, few enough to look through for each token.
 const MAX_TOKEN_KEYS: usize = 16;
@@ -43,6 +44,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     check_tokens(config, &mut found);
     location::check(config, &mut found);
     cluster::check(config, &mut found);
+    upstream::check(config, &mut found);
     check_limits(config, &mut found);
     check_log(config, &mut found);
     found.0
@@ -187,7 +189,10 @@ fn check_proxy(config: &Config, found: &mut Findings) {
         );
     }
     let uses = |transport: NextHopTransport| {
-        let routes = proxy.routes.iter().map(|route| &route.to);
+        let routes = proxy.routes.iter().filter_map(|route| match &route.to {
+            RouteTo::NextHop(next) => Some(next),
+            RouteTo::Upstream(_) => None,
+        });
         proxy.registrar.iter().chain(routes).any(|next| next.transport == transport)
     };
     // Via, Path and Record-Route towards a next hop name the listener of its transport.
@@ -234,16 +239,13 @@ fn check_tokens(config: &Config, found: &mut Findings) {
 
 fn check_limits(config: &Config, found: &mut Findings) {
     let limits = &config.limits;
-    let counts: [(&'static [&'static str], usize); 11] = [
+    let counts: [(&'static [&'static str], usize); 8] = [
         (&["limits.max_connections"], limits.max_connections),
         (&["limits.connection_mailbox"], limits.connection_mailbox),
         (&["limits.socket_mailbox"], limits.socket_mailbox),
         (&["limits.registrar_mailbox"], limits.registrar_mailbox),
         (&["limits.proxy_mailbox"], limits.proxy_mailbox),
         (&["limits.link_mailbox"], limits.link_mailbox),
-        (&["limits.max_headers"], limits.max_headers),
-        (&["limits.max_vias"], limits.max_vias),
-        (&["limits.max_routes"], limits.max_routes),
         (&["limits.link_handshakes"], limits.link_handshakes),
         (&["location.max_aors"], config.location.max_aors),
     ];
@@ -255,15 +257,6 @@ fn check_limits(config: &Config, found: &mut Findings) {
     if limits.header_timeout.is_zero() {
         found
             .fault(&["limits.header_timeout"], "0s: every message that takes two reads would close its flow");
-    }
-    if limits.max_header_length < 256 {
-        found.fault(&["limits.max_header_length"], "below 256B: plain Contacts are longer than that");
-    }
-    if !limits.idle_timeout.is_zero() && limits.idle_timeout <= config.registrar.max_expires {
-        found.warning(
-            &["limits.idle_timeout", "registrar.max_expires"],
-            "not longer than max_expires: a UA without Flow-Timer loses its flow before it has to register again",
-        );
     }
     if limits.max_message < 1024 {
         found.fault(&["limits.max_message"], "below 1KiB: plain requests are longer than that");

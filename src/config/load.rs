@@ -13,6 +13,7 @@ use super::check::{self, Severity};
 use super::fault::{Fault, Faults};
 use super::model::{Cluster, Config};
 use super::secret::Secret;
+use super::upstream::Upstream;
 
 /// `config/default.toml`, which is the lowest layer.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -156,6 +157,9 @@ impl Layers {
         if let ValueKind::I64(number @ ..0) = value.kind {
             return Err(format!("{number} is below 0"));
         }
+        if key == UPSTREAM {
+            return self.admit_tables(key, value);
+        }
         if let ValueKind::Array(items) = &value.kind
             && let Some(item) = items.iter().find(|item| kind(&item.kind) != TEXT)
         {
@@ -164,7 +168,26 @@ impl Layers {
         self.merged(&[(key.to_owned(), value.clone())]).map(|_| ()).map_err(|error| reason(&error))
     }
 
+    /// A list of tables, each of which is right by itself.
+    fn admit_tables(&self, key: &str, value: &Value) -> Result<(), String> {
+        let ValueKind::Array(items) = &value.kind else { return Ok(()) };
+        for (number, item) in (1..).zip(items) {
+            if !matches!(item.kind, ValueKind::Table(_)) {
+                return Err(format!("is a list of tables: write [[{key}]] in a file"));
+            }
+            let alone = Value::new(None, ValueKind::Array(vec![item.clone()]));
+            self.merged(&[(key.to_owned(), alone)])
+                .map_err(|error| format!("table {number}: {}", reason_in_table(&error)))?;
+        }
+        Ok(())
+    }
+
     fn unknown(&self, key: &str) -> String {
+        if key.strip_prefix(UPSTREAM).is_some_and(|rest| rest.starts_with('.')) {
+            return format!(
+                "is a key of a list of tables: write [[{UPSTREAM}]] in a file, with two brackets"
+            );
+        }
         let prefix = format!("{key}.");
         if self.known.keys().any(|known| known.starts_with(&prefix)) {
             return format!("is a section: write [{key}] and its keys below");
@@ -192,6 +215,9 @@ impl Layers {
             config.node.id = gethostname::gethostname().to_string_lossy().into_owned();
         }
         self.read_secret(&mut config.cluster);
+        for upstream in &mut config.upstream {
+            self.complete_upstream(upstream);
+        }
         let mut warnings = Vec::new();
         for finding in check::check(&config) {
             if finding.keys.iter().any(|key| self.failed.contains(*key)) {
@@ -221,6 +247,29 @@ impl Layers {
                 let (file, key) = self.blame(&["cluster.secret_file"]);
                 self.failed.insert("cluster.secret".to_owned());
                 self.fault(file, key, reason);
+            }
+        }
+    }
+
+    /// The names that stand in for empty ones, and the password from the file that it stands in.
+    fn complete_upstream(&mut self, upstream: &mut Upstream) {
+        if upstream.name.is_empty() {
+            upstream.name = upstream.short_aor();
+        }
+        if upstream.username.is_empty() {
+            upstream.username = upstream.user();
+        }
+        let Some(path) = &upstream.password_file else { return };
+        let read = if upstream.password.is_some() {
+            Err("the password stands in `password` as well: one of the two is enough".to_owned())
+        } else {
+            Secret::read(path)
+        };
+        match read {
+            Ok(secret) => upstream.password = Some(secret),
+            Err(reason) => {
+                let (file, key) = self.blame(&[UPSTREAM]);
+                self.fault(file, key, format!("{}: {reason}", upstream.name));
             }
         }
     }
@@ -266,6 +315,9 @@ fn from_environment(text: &str, like: &ValueKind) -> ValueKind {
     }
 }
 
+/// The key whose value is a list of tables.
+const UPSTREAM: &str = "upstream";
+
 const TEXT: &str = "a text";
 
 fn kind(value: &ValueKind) -> &'static str {
@@ -299,6 +351,17 @@ fn reason(error: &ConfigError) -> String {
         ConfigError::Message(text) => text.clone(),
         ConfigError::Type { unexpected, expected, .. } => format!("{unexpected} where {expected} is wanted"),
         other => other.to_string(),
+    }
+}
+
+/// The reason with the key of its table.
+fn reason_in_table(error: &ConfigError) -> String {
+    match error {
+        ConfigError::At { error, key: Some(key), .. } if key.contains('.') => {
+            let key = key.rsplit('.').next().unwrap_or(key);
+            format!("{key}: {}", reason(error))
+        }
+        other => reason(other),
     }
 }
 

@@ -15,6 +15,7 @@
 //! - `secret`: texts that are shown nowhere
 //! - `next_hop`: next hops and routes as they are written
 //! - `network`: addresses and networks of peers as they are written
+//! - `upstream`: other providers, a table each
 //!
 //! A key that has no effect is no key: what this version does not do, it does not accept.
 
@@ -26,6 +27,7 @@ mod network;
 mod next_hop;
 mod secret;
 mod units;
+mod upstream;
 
 pub use fault::{Fault, Faults};
 pub use load::{DEFAULTS, Loaded, load};
@@ -34,5 +36,6 @@ pub use model::{
     Profile, Proxy, RedisMode, Registrar, Store, TokenKey, Tokens, WhenDown,
 };
 pub use network::Network;
-pub use next_hop::{Matcher, NextHop, NextHopTransport, Route};
+pub use next_hop::{Matcher, NextHop, NextHopTransport, Route, RouteTo};
 pub use secret::Secret;
+pub use upstream::Upstream;

@@ -1,4 +1,5 @@
-//! How next hops and routes are written: `"sip:HOST[:PORT][;transport=tcp]"`, and `"MATCH = NEXT HOP"`.
+//! How next hops and routes are written: `"sip:HOST[:PORT][;transport=tcp]"`, `"MATCH = NEXT HOP"` and `"MATCH =
+//! upstream:NAME"`.
 
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -30,7 +31,16 @@ pub struct Route {
     /// Which requests.
     pub matcher: Matcher,
     /// Where they go.
-    pub to: NextHop,
+    pub to: RouteTo,
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteTo {
+    /// To an element.
+    NextHop(NextHop),
+    /// Over a flow to the upstream of this name.
+    Upstream(String),
 }
 
 /// Which requests a route is for.
@@ -48,7 +58,7 @@ pub(super) fn next_hop_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Opt
     if text.is_empty() { Ok(None) } else { parse_next_hop(&text).map(Some).map_err(D::Error::custom) }
 }
 
-/// A list of `"MATCH = NEXT HOP"`.
+/// A list of `"MATCH = NEXT HOP"` and `"MATCH = upstream:NAME"`.
 pub(super) fn routes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Route>, D::Error> {
     let routes = Vec::<String>::deserialize(from)?;
     routes.iter().map(|text| parse_route(text).map_err(D::Error::custom)).collect()
@@ -68,7 +78,11 @@ fn parse_route(text: &str) -> Result<Route, String> {
         }
         domain => is_host(domain).then(|| Matcher::Domain(domain.to_ascii_lowercase())),
     };
-    Ok(Route { matcher: matcher.ok_or_else(wrong)?, to: parse_next_hop(to.trim())? })
+    let to = match to.trim().strip_prefix("upstream:") {
+        Some(name) => RouteTo::Upstream(name.to_owned()),
+        None => RouteTo::NextHop(parse_next_hop(to.trim())?),
+    };
+    Ok(Route { matcher: matcher.ok_or_else(wrong)?, to })
 }
 
 fn parse_next_hop(text: &str) -> Result<NextHop, String> {

@@ -6,10 +6,12 @@
 //! - `family`: a metric with one label, as an array
 //! - `label`: the labels' values: why a flow was closed, why something was refused
 //! - `notices`: what of this is said in the log, and how often
+//! - `upstream`: flows to other providers, whose names the configuration has
 
 mod family;
 mod label;
 mod notices;
+mod upstream;
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
@@ -24,6 +26,7 @@ use crate::sip::{Method, Transport};
 pub use family::{Counters, Gauges, Label};
 pub use label::{BranchFailed, FlowClosed, LinkSide, RedisFailure, Refused, Status, TransactionKind};
 pub use notices::{Notices, Summary};
+pub use upstream::{UpstreamFailed, UpstreamState, Upstreams};
 
 /// Every counter of a node, shared by its workers.
 #[derive(Debug)]
@@ -73,6 +76,8 @@ pub struct Metrics {
     pub redis_unavailable: Counter<u64, AtomicU64>,
     /// Commands to Redis that failed.
     pub redis_failures: Counters<RedisFailure>,
+    /// Flows to other providers.
+    pub upstream: Upstreams,
 }
 
 impl Metrics {
@@ -116,6 +121,7 @@ impl Metrics {
             ),
             redis_unavailable: add(&mut registry, "redis_unavailable", "How often Redis became unavailable"),
             redis_failures: add(&mut registry, "redis_failures", "Commands to Redis that failed, by reason"),
+            upstream: Upstreams::new(&mut registry),
             registry,
         }
     }

@@ -17,6 +17,9 @@ use crate::proto::NextHop;
 use crate::proto::recovery::{Link, Why};
 use crate::sip::{Frame, Framer, Message, Transport, stun};
 
+/// What flows may go over, the one that we like best first.
+const TRANSPORTS: &[Transport] = &[Transport::Tcp, Transport::Udp];
+
 /// How long a proxy may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -122,7 +125,7 @@ enum Opened {
 }
 
 async fn connect(proxy: &str, attempt: usize, resolver: &System) -> Result<Opened, String> {
-    let mut hops = locate(resolver, proxy).await?;
+    let mut hops = locate(resolver, proxy, TRANSPORTS).await?;
     // RFC 5626 §4.2.1: a retry looks DNS up again and may choose another host.
     let first = attempt % hops.len();
     hops.rotate_left(first);

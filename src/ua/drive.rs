@@ -35,7 +35,7 @@ pub enum Command {
 pub async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>, events: mpsc::Sender<Event>) {
     let (reports, mut heard) = mpsc::channel(WAITING);
     let ua = Ua::new(settings, random());
-    let resolver = Arc::new(System::new());
+    let resolver = Arc::new(System::configured());
     let mut driver = Driver {
         ua,
         connections: HashMap::new(),

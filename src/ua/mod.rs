@@ -12,6 +12,6 @@ mod connection;
 mod drive;
 pub mod instance_id;
 pub mod report;
-mod resolver;
+pub mod resolver;
 
 pub use drive::{Command, run};

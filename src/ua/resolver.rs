@@ -15,9 +15,6 @@ use crate::proto::NextHop;
 use crate::proto::locate::{self, Host, Naptr, Plan, Server};
 use crate::sip::{Transport, Uri};
 
-/// What flows may go over, the one that we like best first.
-const TRANSPORTS: &[Transport] = &[Transport::Tcp, Transport::Udp];
-
 /// How many addresses are worth trying.
 const MAX_HOPS: usize = 16;
 
@@ -25,20 +22,25 @@ const MAX_HOPS: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Who answers questions about names. What cannot be found out is as if it were not there.
-pub(super) trait Dns {
+pub trait Dns {
+    /// The NAPTR records of a domain.
     fn naptr(&self, domain: &str) -> impl Future<Output = Vec<Naptr>> + Send;
+    /// The SRV records of a name.
     fn srv(&self, name: &str) -> impl Future<Output = Vec<Server>> + Send;
+    /// The addresses of a host.
     fn addresses(&self, name: &str) -> impl Future<Output = Vec<IpAddr>> + Send;
 }
 
 /// The system's resolver.
-pub(super) struct System {
+#[derive(Debug)]
+pub struct System {
     /// `None` where the system names no DNS server.
     dns: Option<TokioResolver>,
 }
 
 impl System {
-    pub(super) fn new() -> System {
+    /// As the system names its DNS servers.
+    pub fn configured() -> System {
         let build = || -> Result<TokioResolver, NetError> {
             let mut builder = TokioResolver::builder_tokio()?;
             builder.options_mut().timeout = PATIENCE;
@@ -94,8 +96,9 @@ impl Dns for System {
     }
 }
 
-/// The addresses that a proxy's URI leads to, in the order in which to try them; never none.
-pub(super) async fn locate(dns: &impl Dns, uri: &str) -> Result<Vec<NextHop>, String> {
+/// The addresses that a proxy's URI leads to over these transports, of which the first is liked best, in the order in which
+/// to try them; never none.
+pub async fn locate(dns: &impl Dns, uri: &str, transports: &[Transport]) -> Result<Vec<NextHop>, String> {
     let uri = Uri::parse(uri.as_bytes()).map_err(|fault| fault.to_string())?;
     let mut hops = Vec::new();
     let mut otherwise = None;
@@ -105,7 +108,7 @@ pub(super) async fn locate(dns: &impl Dns, uri: &str) -> Result<Vec<NextHop>, St
             Plan::Host(host) => add(dns, &host, &mut hops).await,
             Plan::Naptr { domain } => {
                 let records = dns.naptr(&domain).await;
-                plans.extend(locate::after_naptr(&domain, &records, TRANSPORTS));
+                plans.extend(locate::after_naptr(&domain, &records, transports));
                 otherwise = Some(locate::last_resort(&domain));
             }
             Plan::Srv { transport, name, otherwise: host } => {
@@ -143,6 +146,8 @@ async fn add(dns: &impl Dns, Host { transport, name, port }: &Host, hops: &mut V
 mod tests {
     use super::*;
 
+    const BOTH: &[Transport] = &[Transport::Tcp, Transport::Udp];
+
     /// A zone, by name.
     #[derive(Default)]
     struct Zone {
@@ -177,7 +182,7 @@ mod tests {
     }
 
     async fn hops(zone: &Zone, uri: &str) -> Vec<String> {
-        let hops = locate(zone, uri).await.unwrap();
+        let hops = locate(zone, uri, BOTH).await.unwrap();
         hops.iter().map(|hop| format!("{} {}", hop.transport.as_uri_str(), hop.address)).collect()
     }
 
@@ -223,14 +228,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_without_an_address_says_so() {
-        let error = locate(&Zone::default(), "sip:nowhere.example.com").await.unwrap_err();
+        let error = locate(&Zone::default(), "sip:nowhere.example.com", BOTH).await.unwrap_err();
         assert_eq!(error, "no address for nowhere.example.com");
-        assert!(locate(&Zone::default(), "sip:").await.is_err());
+        assert!(locate(&Zone::default(), "sip:", BOTH).await.is_err());
     }
 
     #[tokio::test]
     async fn this_host_is_found_without_dns() {
-        let hops = locate(&System { dns: None }, "sip:localhost;transport=tcp").await.unwrap();
+        let hops = locate(&System { dns: None }, "sip:localhost;transport=tcp", BOTH).await.unwrap();
         assert!(hops[0].address.ip().is_loopback());
     }
 }

@@ -9,6 +9,7 @@ mod layers;
 mod next_hops;
 mod rules;
 mod token;
+mod upstreams;
 mod values;
 
 use std::ffi::OsString;

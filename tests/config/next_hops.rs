@@ -1,6 +1,6 @@
 //! Where requests may go besides to UAs: the registrar behind an edge proxy, and routes.
 
-use flowhold::config::{Matcher, NextHop, NextHopTransport, Route};
+use flowhold::config::{Matcher, NextHop, NextHopTransport, Route, RouteTo};
 
 use crate::{faults_of, load_text};
 
@@ -48,11 +48,11 @@ fn a_route_is_for_a_domain_or_for_numbers() {
         [
             Route {
                 matcher: Matcher::Domain("example.net".to_owned()),
-                to: next_hop("192.0.2.7", 5060, NextHopTransport::Udp)
+                to: RouteTo::NextHop(next_hop("192.0.2.7", 5060, NextHopTransport::Udp))
             },
             Route {
                 matcher: Matcher::Prefix("+49".to_owned()),
-                to: next_hop("gateway", 5060, NextHopTransport::Tcp)
+                to: RouteTo::NextHop(next_hop("gateway", 5060, NextHopTransport::Tcp))
             },
         ]
     );

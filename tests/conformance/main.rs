@@ -31,4 +31,3 @@ mod rfc5626_s7_flows;
 mod rfc5626_s8;
 mod rfc7118;
 mod rfc7118_handshake;
-mod shape;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::program::{Program, free_port};
 use crate::support::ua_process::proxy;
-use crate::support::{Client, Node, UaProcess, call, wait_until};
+use crate::support::{Client, Dialog, Node, UaProcess, call, wait_until};
 
 const CONFIG: &str = include_str!("kamailio.cfg");
 
@@ -184,5 +184,71 @@ fn kamailio_takes_the_second_flow_when_the_node_answers_430_for_the_first() {
         wait_until("its end is seen", || edge.flows_closed("peer_closed") == 1);
         caller.reaches("alice", &older);
         older.ask(&older.register("alice").contact("*").with("Expires", "0")).expect_status(200);
+    }
+}
+
+/// A node that registers with two Kamailios, over a flow to each, and a PBX behind it.
+#[test]
+fn kamailio_with_outbound_is_the_provider_of_a_node() {
+    let addresses = [free_port(), free_port()];
+    let mut kamailios = addresses.map(Kamailio::start_with_outbound);
+    let [first, second] = addresses.map(|address| proxy("tcp", address));
+    let node = Node::start(&format!(
+        "[proxy]\nroutes = [\"+ = upstream:trunk\"]\n\
+         [[upstream]]\nname = \"trunk\"\naor = \"sip:trunk@example.com\"\nproxies = [\"{first}\", \"{second}\"]\n\
+         to = \"sip:pbx@example.com\"\nretry_max = \"2s\"\nretry_all_failed = \"200ms\"\nretry_some_up = \"400ms\"\n"
+    ));
+    let registered = || node.metric("upstream_flows{upstream=\"trunk\",state=\"registered\"}");
+    let pongs = || node.metric("upstream_pongs_total{upstream=\"trunk\"}");
+    let pbx = Client::tcp(&node);
+    pbx.registers_outbound("pbx", 1);
+    let is_reached = |kamailio: &Kamailio| {
+        let caller = kamailio.stranger();
+        caller.send(caller.message("trunk").to_bytes());
+        let arrived = pbx.receive().expect_method("MESSAGE");
+        pbx.send(arrived.answer(200, "OK"));
+        caller.receive().expect_status(200);
+    };
+    wait_until("both flows are registered", || registered() == 2);
+    for (ended, left) in [(0, 1), (1, 0)] {
+        for kamailio in &kamailios {
+            is_reached(kamailio);
+            let caller = kamailio.stranger();
+            let invite = caller.invite("trunk").set("Contact", format!("<{}>", caller.contact_uri("caller")));
+            caller.send(invite.to_bytes());
+            let arrived = pbx.receive().expect_method("INVITE");
+            pbx.send(arrived.answer_in_dialog(200, "OK", "sip:pbx@192.0.2.77:5062"));
+            let answered = caller.receive_final().expect_status(200);
+            let mut at_caller = Dialog::of_caller(&caller, &invite, &answered);
+            caller.send(at_caller.ack().to_bytes());
+            pbx.receive().expect_method("ACK");
+            let mut at_pbx = Dialog::of_callee(&pbx, &arrived);
+            at_caller.asks("INFO", &mut at_pbx);
+            at_pbx.asks("INFO", &mut at_caller);
+            at_pbx.asks("BYE", &mut at_caller);
+        }
+        // A call of the PBX's own, to a UA of the provider.
+        let carol = kamailios[0].stranger();
+        carol.registers("+4989777");
+        pbx.send(pbx.message("+4989777").set("From", "<sip:pbx@example.com>;tag=p").to_bytes());
+        let arrived = carol.receive().expect_method("MESSAGE");
+        carol.send(arrived.answer(200, "OK"));
+        pbx.receive().expect_status(200);
+        carol.ask(&carol.register("+4989777").contact("*").with("Expires", "0")).expect_status(200);
+
+        let before = pongs();
+        wait_until("both are answered", || pongs() >= before + 3);
+        kamailios[ended].program.terminate();
+        wait_until("the node knows", || registered() == 1);
+        is_reached(&kamailios[left]);
+        kamailios[ended] = Kamailio::start_with_outbound(addresses[ended]);
+        wait_until("it is formed anew", || registered() == 2);
+        let bindings = kamailios[ended].stranger().bindings("trunk");
+        let reg_id = format!("reg-id={}", ended + 1);
+        assert!(bindings.len() == 1 && bindings[0].contains(&reg_id), "{bindings:?}");
+    }
+    node.signal("-TERM");
+    for kamailio in &kamailios {
+        wait_until("its binding is taken back", || kamailio.stranger().bindings("trunk").is_empty());
     }
 }

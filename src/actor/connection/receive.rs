@@ -69,12 +69,15 @@ where
 
     fn receive(&mut self, mut octets: &[u8]) {
         let now = Instant::now();
-        let (mut pongs, mut has_spoken) = (0, false);
+        let mut pongs = 0;
         let refused = loop {
             let Framing::Stream(framer) = &mut self.framing else { return };
-            let frame = framer.next(&mut octets);
-            has_spoken |= matches!(frame, Ok(Some(_)));
-            match frame {
+            match framer.next(&mut octets) {
+                // RFC 5626 §4.4.1: a server does not ping, so these are two pongs that came together.
+                Ok(Some(Frame::Ping)) if self.role.client().is_some() => {
+                    self.take_pong(now);
+                    self.take_pong(now);
+                }
                 Ok(Some(Frame::Ping)) => {
                     self.keepalive.ping(now);
                     // Elsewhere line ends between messages mean nothing.
@@ -97,14 +100,13 @@ where
                 Err(refusal) => break Some(refusal),
             }
         };
-        if self.is_dialed()
+        if (self.is_dialed() || self.role.client().is_some())
             && let Framing::Stream(framer) = &mut self.framing
             && framer.take_pong()
         {
             self.take_pong(now);
         }
         self.pong(pongs);
-        self.silence.heard(now, has_spoken);
         match refused {
             None => self.watch_message(now),
             Some(refusal) => self.refuse(&refusal),
@@ -112,6 +114,9 @@ where
     }
 
     pub(super) fn dispatch(&mut self, message: Message) -> Option<Wire> {
+        if let Some(client) = self.role.client() {
+            return self.worker.dispatch_upstream(message, self.source, client);
+        }
         match self.role.link().map(Link::side) {
             None => match self.worker.admit_over_stream(&message, self.source, &mut self.standing) {
                 Ok(()) => self.worker.dispatch(message, self.source),
@@ -129,6 +134,8 @@ where
     fn take_pong(&mut self, now: Instant) {
         if let Some(link) = self.role.link_mut() {
             link.pong(now);
+        } else if let Some(client) = self.role.client() {
+            client.pong(self.source.flow);
         }
     }
 
@@ -144,8 +151,11 @@ where
         }
     }
 
-    /// A Binding request between messages, where that is a keep-alive.
+    /// A Binding request between messages, where that is a keep-alive; or the response to one of this node's own.
     fn answer_stun(&mut self, octets: &[u8]) {
+        if let Some(client) = self.role.client() {
+            return client.stun(self.source.flow, octets);
+        }
         let metrics = &self.worker.node.metrics;
         let Some(request) = stun::parse(octets) else {
             metrics.refused.inc(Refused::Stun);

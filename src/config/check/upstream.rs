@@ -1,0 +1,90 @@
+//! Rules about other providers that the node registers with.
+
+use super::Findings;
+use crate::config::model::Config;
+use crate::config::next_hop::RouteTo;
+use crate::config::upstream::Upstream;
+use crate::sip::{Transport, Uri};
+
+/// As many as have a place of their own in the log and the metrics; each takes its connections and no more.
+const MAX_UPSTREAMS: usize = 1000;
+
+/// Flows to one provider that are worth having.
+const MAX_PROXIES: usize = 8;
+
+pub(super) fn check(config: &Config, found: &mut Findings) {
+    let upstreams = &config.upstream;
+    let keys: &[&str] = &["upstream"];
+    if upstreams.len() > MAX_UPSTREAMS {
+        found.fault(keys, format!("{} are more than the {MAX_UPSTREAMS} there can be", upstreams.len()));
+    }
+    if !upstreams.is_empty() && config.proxy.registrar.is_some() {
+        found.fault(
+            &["upstream", "proxy.registrar"],
+            "an edge proxy has no addresses-of-record that requests of a provider could be for: register at the registrar",
+        );
+    }
+    for (place, upstream) in upstreams.iter().enumerate() {
+        let name = &upstream.name;
+        let others = &upstreams[..place];
+        if others.iter().any(|other| other.name == *name) {
+            found.fault(keys, format!("{name} stands there twice: give one of them another `name`"));
+        } else if others.iter().any(|other| other.short_aor() == upstream.short_aor()) {
+            found.fault(keys, format!("{name}: its address-of-record is another one's already"));
+        }
+        check_one(config, upstream, found);
+    }
+    for route in &config.proxy.routes {
+        if let RouteTo::Upstream(name) = &route.to
+            && !upstreams.iter().any(|upstream| upstream.name == *name)
+        {
+            found.fault(
+                &["proxy.routes", "upstream"],
+                format!("a route leads to `upstream:{name}`, and there is no [[upstream]] of that name"),
+            );
+        }
+    }
+}
+
+fn check_one(config: &Config, upstream: &Upstream, found: &mut Findings) {
+    let (name, keys): (_, &[&str]) = (&upstream.name, &["upstream"]);
+    match upstream.proxies.len() {
+        0 => found.fault(keys, format!("{name}: no proxies, so that nobody could be registered with")),
+        1 => found.warning(
+            keys,
+            format!("{name}: one proxy is one flow, and nobody is reached while that is formed anew"),
+        ),
+        2..=MAX_PROXIES => {}
+        many => found.fault(keys, format!("{name}: {many} proxies are more than {MAX_PROXIES}")),
+    }
+    for proxy in &upstream.proxies {
+        let transport = Uri::parse(proxy.as_bytes()).ok().and_then(|uri| uri.transport());
+        match transport {
+            Some(Transport::Tcp) if config.listen.tcp.is_empty() => found.fault(
+                &["upstream", "listen.tcp"],
+                format!("{name}: a flow over TCP needs a TCP listener, which Via and Record-Route name"),
+            ),
+            Some(Transport::Tcp) => {}
+            _ => found.fault(
+                keys,
+                format!("{name}: {proxy}: flows are over TCP, write \";transport=tcp\" behind it"),
+            ),
+        }
+    }
+    let to = Uri::parse(upstream.to.as_bytes()).map(|uri| uri.host.to_ascii_lowercase());
+    if !to.is_ok_and(|host| config.node.domains.iter().any(|domain| domain.as_bytes() == host)) {
+        found.fault(
+            &["upstream", "node.domains"],
+            format!("{name}: {} is in no domain of `node.domains`, where nobody can register", upstream.to),
+        );
+    }
+    if upstream.expires.as_secs() < 10 {
+        found.fault(
+            keys,
+            format!("{name}: expires is below 10s: the node would do little else than register"),
+        );
+    }
+    if upstream.retry_all_failed.is_zero() || upstream.retry_some_up.is_zero() {
+        found.fault(keys, format!("{name}: a wait of 0s would try a provider that is away without a pause"));
+    }
+}
