@@ -59,3 +59,8 @@ fn digests_keep_their_properties() {
 fn headers_of_balancers_keep_their_properties() {
     each("proxy_protocol", properties::proxy_protocol);
 }
+
+#[test]
+fn websockets_keep_their_properties() {
+    each("websocket", properties::websocket);
+}

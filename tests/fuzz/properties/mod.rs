@@ -5,9 +5,11 @@ mod edit;
 mod proxy_protocol;
 mod sip;
 mod token;
+mod websocket;
 
 pub(crate) use digest::digest;
 pub(crate) use edit::edit;
 pub(crate) use proxy_protocol::proxy_protocol;
 pub(crate) use sip::{framing, message, stun, uri};
 pub(crate) use token::token;
+pub(crate) use websocket::websocket;
