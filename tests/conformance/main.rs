@@ -21,6 +21,7 @@ mod rfc3261_s9;
 mod rfc3327_s5_3;
 mod rfc3581_s4;
 mod rfc4320_s4;
+mod rfc5626_s12;
 mod rfc5626_s3_5_1;
 mod rfc5626_s5_1;
 mod rfc5626_s5_3;
