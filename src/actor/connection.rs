@@ -47,7 +47,7 @@ use crate::metrics::{FlowClosed, LinkSide};
 use crate::net::admission::Permit;
 use crate::net::writer::Writer;
 use crate::proto::keepalive::client::Due;
-use crate::proto::keepalive::{self, Assign, Expiry, PingWait};
+use crate::proto::keepalive::{self, Assign, Expiry, PingWait, Silence};
 use crate::proto::{Profile, Source};
 use crate::sip::{Framer, Transport, Wire};
 
@@ -69,6 +69,7 @@ pub struct Connection<S> {
     framing: Framing,
     writer: Writer,
     keepalive: keepalive::Server,
+    silence: Silence,
     standing: Standing,
     /// When the message that was begun has to be complete.
     message_due: Option<Instant>,
@@ -161,7 +162,21 @@ where
         worker: Rc<Worker>,
     ) -> Flow {
         worker.node.metrics.connections.inc(transport);
-        Self::launch(stream, (transport, profile, remote), Role::Ua(permit), worker).0
+        let silence = Silence::new(Instant::now(), true);
+        Self::launch(stream, (transport, profile, remote), (Role::Ua(permit), silence), worker).0
+    }
+
+    /// The same of a connection that this node has opened to a next hop, which answers and need not speak first.
+    pub fn start_dialed(
+        stream: S,
+        (transport, profile): (Transport, &'static Profile),
+        remote: SocketAddr,
+        permit: Permit,
+        worker: Rc<Worker>,
+    ) -> Flow {
+        worker.node.metrics.connections.inc(transport);
+        let silence = Silence::new(Instant::now(), false);
+        Self::launch(stream, (transport, profile, remote), (Role::Ua(permit), silence), worker).0
     }
 
     /// Starts the actor of a link on this thread's worker; names its flow, and whom to tell that it is to be closed.
@@ -175,7 +190,8 @@ where
         worker.node.metrics.cluster_links.inc(link.side());
         let role = Role::Link(Box::new(link));
         let over = (transport, &Profile::RFC5626, remote);
-        let (flow, address) = Self::launch(stream, over, role, worker);
+        let silence = Silence::new(Instant::now(), false);
+        let (flow, address) = Self::launch(stream, over, (role, silence), worker);
         (flow, address.recipient())
     }
 
@@ -190,14 +206,16 @@ where
     ) -> (Source, Recipient<Close>) {
         worker.node.metrics.connections.inc(transport);
         let role = Role::Client(Box::new(client));
-        let (flow, address) = Self::launch(stream, (transport, profile, remote), role, worker);
+        let silence = Silence::new(Instant::now(), false);
+        let over = (transport, profile, remote);
+        let (flow, address) = Self::launch(stream, over, (role, silence), worker);
         (Source { flow, transport, profile }, address.recipient())
     }
 
     fn launch(
         stream: S,
         (transport, profile, remote): (Transport, &'static Profile, SocketAddr),
-        role: Role,
+        (role, silence): (Role, Silence),
         worker: Rc<Worker>,
     ) -> (Flow, Addr<Self>) {
         let mut flow = None;
@@ -228,6 +246,7 @@ where
                 framing: Framing::of(transport, profile, config.limits.max_message),
                 writer: Writer::new(queue),
                 keepalive: role.watched(&config.cluster),
+                silence,
                 standing: Standing::default(),
                 message_due: None,
                 closing: None,
@@ -300,6 +319,8 @@ where
                 if !self.ask_for_pong(now) {
                     self.fail(FlowClosed::FlowTimer);
                 }
+            } else if self.silence_due().is_some_and(|due| due <= now) {
+                self.fail(if self.silence.has_spoken() { FlowClosed::Idle } else { FlowClosed::Silent });
             } else {
                 self.keep_alive(now);
             }
@@ -322,8 +343,16 @@ where
 
     fn deadline(&self) -> Option<Instant> {
         let link = self.role.link().and_then(Link::deadline);
-        self.closing
-            .or_else(|| self.message_due.into_iter().chain(self.keepalive.deadline()).chain(link).min())
+        let each = [self.message_due, self.keepalive.deadline(), self.silence_due(), link];
+        self.closing.or_else(|| each.into_iter().flatten().min())
+    }
+
+    /// When its silence has lasted too long, if neither a Flow-Timer nor another node's pings are there to tell.
+    fn silence_due(&self) -> Option<Instant> {
+        if self.keepalive.deadline().is_some() || self.role.link().is_some() {
+            return None;
+        }
+        self.silence.deadline(self.worker.node.gate.patience)
     }
 
     fn is_dialed(&self) -> bool {

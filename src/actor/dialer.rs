@@ -96,7 +96,7 @@ impl Dialer {
             let permit = self.worker.node.admission.admit(to.address.ip()).map_err(io::Error::other)?;
             // A next hop is no UA.
             let over = (Transport::Tcp, &Profile::RFC5626);
-            Ok(Connection::start(stream, over, to.address, permit, Rc::clone(&self.worker)))
+            Ok(Connection::start_dialed(stream, over, to.address, permit, Rc::clone(&self.worker)))
         });
         match opened {
             Ok(flow) => {

@@ -6,6 +6,8 @@
 //!                    |  above the rate: 503,         |
 //!                    |  and in the end closed        |
 //!                    v                               v
+//!   message ----> its shape: too many fields, hops or routes: 4xx or 513
+//!                    v                               v
 //!   REGISTER ----> of its address, if a stranger ------> of the node --------> dispatched
 //!                    |  above the rate: 503 with a turn    |  above the rate: 503 with a turn
 //! ```
@@ -20,13 +22,17 @@ use super::worker::{Node, Worker};
 use crate::config::Limits;
 use crate::metrics::{FlowClosed, Refused, Summary};
 use crate::proto::Source;
+use crate::proto::keepalive::Patience;
 use crate::proto::pace::{Addresses, Asker, Bucket, Full, Rate, Shared, Turns};
-use crate::sip::{Message, Method, Wire};
+use crate::sip::{Message, Method, Misshapen, Shape, Wire};
 
 /// The limits in time of all peers of a node.
 #[derive(Debug)]
 pub struct Gate {
     started: Instant,
+    shape: Shape,
+    /// How long a connection may say nothing.
+    pub patience: Patience,
     /// Whose messages are not limited: next hops that the configuration names.
     trusted: Vec<IpAddr>,
     registers: Option<Rate>,
@@ -52,6 +58,8 @@ pub struct Standing {
 /// What becomes of a message that is not taken.
 #[derive(Clone, Copy, Debug)]
 pub enum Stopped {
+    /// It holds too much of something.
+    Misshapen(Misshapen),
     /// 503, and the seconds after which it may come again.
     Later(u64),
     /// Its flow has to end.
@@ -64,6 +72,13 @@ impl Gate {
         let by_address = || Addresses::new((rand::random(), rand::random()));
         Self {
             started: Instant::now(),
+            shape: Shape {
+                headers: limits.max_headers,
+                header_length: limits.max_header_length,
+                vias: limits.max_vias,
+                routes: limits.max_routes,
+            },
+            patience: Patience { first: limits.first_message, idle: limits.idle_timeout },
             trusted: next_hops.addresses().collect(),
             registers: Rate::per_second(limits.registers_per_second),
             registers_of_address: Rate::per_second(limits.registers_per_address),
@@ -145,6 +160,10 @@ impl Worker {
 
     /// Whether a message is taken that came over a flow over which `is_known` has registered.
     pub fn admit(&self, message: &Message, source: Source, is_known: bool) -> Result<(), Stopped> {
+        if let Err(misshapen) = message.check_shape(&self.node.gate.shape) {
+            self.node.refuse(Refused::from(misshapen), source.flow.remote);
+            return Err(Stopped::Misshapen(misshapen));
+        }
         if !message.is_request() || message.method() != Method::Register {
             return Ok(());
         }
@@ -157,8 +176,23 @@ impl Worker {
     /// The answer to a request that is not taken.
     pub fn turn_away(&self, request: &Message, source: Source, stopped: Stopped) -> Option<Wire> {
         match stopped {
+            Stopped::Misshapen(misshapen) => {
+                let (status, reason) = misshapen.status();
+                self.answer(request, source, status, reason)
+            }
             Stopped::Later(seconds) => self.unavailable(request, source, Some(seconds)),
             Stopped::Close(_) => None,
+        }
+    }
+}
+
+impl From<Misshapen> for Refused {
+    fn from(misshapen: Misshapen) -> Self {
+        match misshapen {
+            Misshapen::Headers => Self::MaxHeaders,
+            Misshapen::HeaderLength => Self::MaxHeaderLength,
+            Misshapen::Vias => Self::MaxVias,
+            Misshapen::Routes => Self::MaxRoutes,
         }
     }
 }

@@ -239,13 +239,16 @@ fn check_tokens(config: &Config, found: &mut Findings) {
 
 fn check_limits(config: &Config, found: &mut Findings) {
     let limits = &config.limits;
-    let counts: [(&'static [&'static str], usize); 8] = [
+    let counts: [(&'static [&'static str], usize); 11] = [
         (&["limits.max_connections"], limits.max_connections),
         (&["limits.connection_mailbox"], limits.connection_mailbox),
         (&["limits.socket_mailbox"], limits.socket_mailbox),
         (&["limits.registrar_mailbox"], limits.registrar_mailbox),
         (&["limits.proxy_mailbox"], limits.proxy_mailbox),
         (&["limits.link_mailbox"], limits.link_mailbox),
+        (&["limits.max_headers"], limits.max_headers),
+        (&["limits.max_vias"], limits.max_vias),
+        (&["limits.max_routes"], limits.max_routes),
         (&["limits.link_handshakes"], limits.link_handshakes),
         (&["location.max_aors"], config.location.max_aors),
     ];
@@ -257,6 +260,15 @@ fn check_limits(config: &Config, found: &mut Findings) {
     if limits.header_timeout.is_zero() {
         found
             .fault(&["limits.header_timeout"], "0s: every message that takes two reads would close its flow");
+    }
+    if limits.max_header_length < 256 {
+        found.fault(&["limits.max_header_length"], "below 256B: plain Contacts are longer than that");
+    }
+    if !limits.idle_timeout.is_zero() && limits.idle_timeout <= config.registrar.max_expires {
+        found.warning(
+            &["limits.idle_timeout", "registrar.max_expires"],
+            "not longer than max_expires: a UA without Flow-Timer loses its flow before it has to register again",
+        );
     }
     if limits.max_message < 1024 {
         found.fault(&["limits.max_message"], "below 1KiB: plain requests are longer than that");

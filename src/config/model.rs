@@ -386,6 +386,21 @@ pub struct Limits {
     /// How long a message that has begun may take to arrive whole.
     #[serde(deserialize_with = "units::duration")]
     pub header_timeout: Duration,
+    /// How long a connection may take to its first ping or message; zero: for ever.
+    #[serde(deserialize_with = "units::duration")]
+    pub first_message: Duration,
+    /// How long nothing may come over a connection that was given no Flow-Timer; zero: for ever.
+    #[serde(deserialize_with = "units::duration")]
+    pub idle_timeout: Duration,
+    /// Header fields of a message, at least one.
+    pub max_headers: usize,
+    /// Bytes of one header field.
+    #[serde(deserialize_with = "units::size")]
+    pub max_header_length: usize,
+    /// Values of Via in a message, at least one.
+    pub max_vias: usize,
+    /// Values of Route in a message, and of Record-Route, and of Path, at least one.
+    pub max_routes: usize,
     /// REGISTERs in a second over the whole node; 0: no limit.
     pub registers_per_second: u32,
     /// Those of them in a second that come from one remote IP address over flows that nobody registered over; 0: no limit.

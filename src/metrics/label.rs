@@ -77,6 +77,10 @@ label! {
         NoPong => "no_pong",
         /// The node at the other end of a link has left the cluster, or is another run now.
         NodeGone => "node_gone",
+        /// No ping and no message within `limits.first_message`.
+        Silent => "silent",
+        /// Nothing for `limits.idle_timeout`, where no Flow-Timer was given.
+        Idle => "idle",
         /// More messages than `limits.messages_per_flow`, and no end of them.
         Flood => "flood",
     }
@@ -93,6 +97,14 @@ label! {
         NoProxyHeader => "no_proxy_header",
         /// A connection of a load balancer whose PROXY protocol header does not parse or is too long.
         BadProxyHeader => "bad_proxy_header",
+        /// A message above `limits.max_headers`, answered 513 where it was a request.
+        MaxHeaders => "max_headers",
+        /// A message above `limits.max_header_length`, answered 513 where it was a request.
+        MaxHeaderLength => "max_header_length",
+        /// A message above `limits.max_vias`, answered 483 where it was a request.
+        MaxVias => "max_vias",
+        /// A message above `limits.max_routes`, answered 400 where it was a request.
+        MaxRoutes => "max_routes",
         /// A REGISTER above `limits.registers_per_second`, answered 503.
         RegisterRate => "registers_per_second",
         /// A REGISTER above `limits.registers_per_address`, answered 503.

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | a message: one `Bytes` and an index of offsets | `message.rs`, `index.rs` |
 //! | what every element checks | `validate.rs`, `fault.rs` |
+//! | how much a message may hold | `shape.rs` |
 //! | names of header fields, methods, transports | `name.rs`, `method.rs` |
 //! | typed views, made when asked for | `via.rs`, `address.rs`, `params.rs`, `uri/` |
 //! | forwarding as a list of slices | `edit.rs`, `wire.rs` |
@@ -27,6 +28,7 @@ mod name;
 mod params;
 mod request;
 mod response;
+mod shape;
 mod source;
 pub mod stun;
 #[cfg(test)]
@@ -47,6 +49,7 @@ pub use name::Name;
 pub use params::{Params, unquote};
 pub use request::Request;
 pub use response::Response;
+pub use shape::{Misshapen, Shape};
 pub use source::response_target;
 pub use uri::{ComparisonKey, Scheme, Uri};
 pub use via::{MAGIC_COOKIE, Via};

@@ -268,3 +268,27 @@ fn a_datagram_that_is_no_sip_is_dropped_and_counted() {
     client.expect_nothing();
     assert!(node.metric("refused_total{reason=\"unintelligible\"}") >= 2);
 }
+
+#[test]
+fn a_connection_that_never_says_anything_is_the_end_after_first_message() {
+    for half_a_ping in [&b""[..], &PING[..3]] {
+        let scene = Scene::new("[limits]\nfirst_message = \"1s\"");
+        let client = Client::tcp(&scene.node);
+        client.send(half_a_ping);
+        let took = client.expect_closed();
+        assert!(took > Duration::from_millis(900) && took < Duration::from_secs(3), "{took:?}");
+        scene.assert_closed(&client, "silent");
+    }
+}
+
+#[test]
+fn a_connection_that_has_said_something_may_be_silent_for_idle_timeout() {
+    let scene = Scene::new("[limits]\nfirst_message = \"1s\"\nidle_timeout = \"2s\"");
+    let client = Client::tcp(&scene.node);
+    client.ping();
+    client.expect_silence(Duration::from_millis(1500));
+    client.ping();
+    let took = client.expect_closed();
+    assert!(took > Duration::from_millis(1900) && took < Duration::from_secs(4), "{took:?}");
+    scene.assert_closed(&client, "idle");
+}

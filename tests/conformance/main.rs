@@ -32,3 +32,4 @@ mod rfc5626_s7_flows;
 mod rfc5626_s8;
 mod rfc7118;
 mod rfc7118_handshake;
+mod shape;

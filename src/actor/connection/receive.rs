@@ -69,10 +69,12 @@ where
 
     fn receive(&mut self, mut octets: &[u8]) {
         let now = Instant::now();
-        let mut pongs = 0;
+        let (mut pongs, mut has_spoken) = (0, false);
         let refused = loop {
             let Framing::Stream(framer) = &mut self.framing else { return };
-            match framer.next(&mut octets) {
+            let frame = framer.next(&mut octets);
+            has_spoken |= matches!(frame, Ok(Some(_)));
+            match frame {
                 // RFC 5626 §4.4.1: a server does not ping, so these are two pongs that came together.
                 Ok(Some(Frame::Ping)) if self.role.client().is_some() => {
                     self.take_pong(now);
@@ -107,6 +109,7 @@ where
             self.take_pong(now);
         }
         self.pong(pongs);
+        self.silence.heard(now, has_spoken);
         match refused {
             None => self.watch_message(now),
             Some(refusal) => self.refuse(&refusal),

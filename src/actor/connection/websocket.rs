@@ -72,6 +72,7 @@ where
                 Err(fault) => break Some(End::Fault(fault)),
             };
             websocket.asked = false;
+            self.silence.heard(now, true);
             match event {
                 Event::Message(message) => {
                     // One that begins in what is left has all of its time.

@@ -70,6 +70,10 @@ pub(super) fn read_all<'a>(
     let expires = expiry::of_request(request);
     let mut contacts = SmallVec::new();
     for value in request.values(Name::Contact) {
+        // As many as there may be, and as many others removed: who has more does not mean them.
+        if contacts.len() >= 2 * settings.max_bindings {
+            return Err(Reject::TooManyBindings);
+        }
         contacts.push(read(settings, value, expires, extensions)?);
     }
     if contacts.is_empty() { Err(Reject::BadContact) } else { Ok(Contacts::Each(contacts)) }

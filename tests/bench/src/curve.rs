@@ -37,10 +37,10 @@ impl Curve {
     /// each gets a MESSAGE.
     pub async fn measure(program: &Path, node: &Node, flows: u32, window: u32) -> Result<Self, Fault> {
         let kind = Kind::Cluster { node: node.clone(), nodes: NODES };
-        let mut cluster = Server::start("cluster", &kind).await?;
-        let addresses = cluster.tcp();
+        let mut cluster = Server::start("cluster", &kind, Table::Across.over()).await?;
+        let addresses = cluster.addresses();
         let (killed, left) = addresses.split_first().expect("a cluster has nodes");
-        let mut driver = Driver::start(program, Table::Across, &[*killed], flows, window)?;
+        let mut driver = Driver::start(program, Table::Across, &cluster, &[*killed], flows, window)?;
         let bounds = Bounds { operations: flows.into(), time: LONGEST, answer: Duration::from_secs(10) };
         let place = |name: &str| {
             let rows = Table::Across.rows();

@@ -8,7 +8,7 @@ use std::{
     fmt::Display,
     io::{self, BufRead as _, Write as _},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -22,6 +22,8 @@ use crate::{
     lane::Lane,
     recovery::{Recovered, recover},
     rows::Table,
+    server::Server,
+    stream::Dial,
 };
 
 /// What the load is told.
@@ -40,19 +42,24 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Starts the load of a table on `servers`: UAs enough for `flows`, none of them connected yet.
+    /// Starts the load of a table on the server's processes at `addresses`: UAs enough for `flows`, none of them connected
+    /// yet.
     pub fn start(
         program: &Path,
         table: Table,
-        servers: &[SocketAddr],
+        server: &Server,
+        addresses: &[SocketAddr],
         flows: u32,
         window: u32,
     ) -> Result<Self, Fault> {
         let mut command = Command::new(program);
         let table = table.to_possible_value().expect("no table is hidden");
         command.args(["drive", "--table", table.get_name()]);
-        for server in servers {
-            command.args(["--server", &server.to_string()]);
+        for address in addresses {
+            command.args(["--server", &address.to_string()]);
+        }
+        if let Some(trust) = server.certificate() {
+            command.arg("--trust").arg(trust);
         }
         command.args(["--flows", &flows.to_string(), "--window", &window.to_string()]);
         match Running::start(command.stdin(Stdio::piped())) {
@@ -96,9 +103,16 @@ fn ended(error: impl Display) -> Fault {
 }
 
 /// The load process: carries out the orders on stdin until it closes.
-pub async fn serve(table: Table, servers: &[SocketAddr], flows: u32, window: u32) -> io::Result<()> {
+pub async fn serve(
+    table: Table,
+    servers: &[SocketAddr],
+    trust: Option<PathBuf>,
+    flows: u32,
+    window: u32,
+) -> io::Result<()> {
     let rows = table.rows();
-    let mut lanes = Lane::spread(servers, flows, window);
+    let dial = Dial::new(table.over(), trust.as_deref())?;
+    let mut lanes = Lane::spread(servers, &dial, flows, window);
     for line in io::stdin().lock().lines() {
         let done = match serde_json::from_str(&line?)? {
             Order::Drive { row, bounds } => {

@@ -1,13 +1,13 @@
-//! A UA's flow: one TCP connection, its bytes taken apart into frames.
+//! A UA's flow: one connection, its bytes taken apart into frames.
 
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpSocket, TcpStream},
+use crate::{
+    Fault,
+    stream::{Dial, Stream},
+    ua::Ua,
+    wire,
 };
-
-use crate::{Fault, ua::Ua, wire};
 
 /// A flow and the UA that opened it.
 #[derive(Debug)]
@@ -16,8 +16,9 @@ pub struct Flow {
     pub ua: Ua,
     /// What [`Flow::send`] writes.
     pub out: Vec<u8>,
+    dial: Dial,
     local: SocketAddr,
-    stream: TcpStream,
+    stream: Stream,
     inbox: Vec<u8>,
     /// Length of the frame at the start of `inbox` which was received last.
     frame: usize,
@@ -25,9 +26,9 @@ pub struct Flow {
 
 impl Flow {
     /// Opens the UA's flow from the UA's source address.
-    pub async fn connect(ua: Ua, server: SocketAddr) -> Result<Self, Fault> {
-        let (local, stream) = open(&ua, server).await?;
-        Ok(Flow { ua, out: Vec::new(), local, stream, inbox: Vec::new(), frame: 0 })
+    pub async fn connect(ua: Ua, dial: &Dial, server: SocketAddr) -> Result<Self, Fault> {
+        let (local, stream) = open(&ua, dial, server).await?;
+        Ok(Flow { ua, out: Vec::new(), dial: dial.clone(), local, stream, inbox: Vec::new(), frame: 0 })
     }
 
     /// This end's address.
@@ -37,13 +38,12 @@ impl Flow {
 
     /// Returns when the server has closed the flow.
     pub async fn closed(&mut self) {
-        let mut stray = [0; 2048];
-        while let Ok(1..) = self.stream.read(&mut stray).await {}
+        while let Ok(1..) = self.stream.read(&mut Vec::new()).await {}
     }
 
     /// Opens the flow of the same UA anew and registers over it.
     pub async fn reopen(&mut self, server: SocketAddr) -> Result<(), Fault> {
-        (self.local, self.stream) = open(&self.ua, server).await?;
+        (self.local, self.stream) = open(&self.ua, &self.dial, server).await?;
         self.inbox.clear();
         self.frame = 0;
         self.register().await
@@ -51,7 +51,7 @@ impl Flow {
 
     /// Writes the next REGISTER of its UA and waits for its 200.
     pub async fn register(&mut self) -> Result<(), Fault> {
-        self.ua.register(self.local, &mut self.out);
+        self.ua.register(self.dial.over, self.local, &mut self.out);
         self.send().await?;
         self.receive().await?;
         self.ua.check_registered(self.frame())
@@ -59,7 +59,7 @@ impl Flow {
 
     /// Writes `out`.
     pub async fn send(&mut self) -> Result<(), Fault> {
-        let written = self.stream.write_all(&self.out).await;
+        let written = self.stream.write(&self.out).await;
         written.map_err(|error| Fault::Socket { flow: self.ua.number, why: error.to_string() })
     }
 
@@ -82,8 +82,7 @@ impl Flow {
                 Ok(None) => {}
                 Err(why) => return Err(Fault::wrong(self.ua.number, why, &self.inbox)),
             }
-            self.inbox.reserve(2048);
-            match self.stream.read_buf(&mut self.inbox).await {
+            match self.stream.read(&mut self.inbox).await {
                 Ok(0) => return Err(Fault::Closed { flow: self.ua.number }),
                 Ok(_) => {}
                 Err(error) => return Err(Fault::Socket { flow: self.ua.number, why: error.to_string() }),
@@ -99,26 +98,18 @@ impl Flow {
     /// Checks that nothing came that nobody asked for, and that the flow is still open.
     pub fn check_quiet(&mut self) -> Result<(), Fault> {
         if self.inbox.len() == self.frame {
-            let mut stray = [0; 2048];
-            match self.stream.try_read(&mut stray) {
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
+            match self.stream.try_read(&mut self.inbox) {
+                Ok(None) => return Ok(()),
+                Ok(Some(0)) => return Err(Fault::Closed { flow: self.ua.number }),
+                Ok(Some(_)) => {}
                 Err(error) => return Err(Fault::Socket { flow: self.ua.number, why: error.to_string() }),
-                Ok(0) => return Err(Fault::Closed { flow: self.ua.number }),
-                Ok(length) => self.inbox.extend_from_slice(&stray[..length]),
             }
         }
         Err(Fault::wrong(self.ua.number, "bytes that nobody asked for", &self.inbox[self.frame..]))
     }
 }
 
-async fn open(ua: &Ua, server: SocketAddr) -> Result<(SocketAddr, TcpStream), Fault> {
-    let open: Result<_, std::io::Error> = async {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::V4(SocketAddrV4::new(ua.source(), 0)))?;
-        let stream = socket.connect(server).await?;
-        stream.set_nodelay(true)?;
-        Ok((stream.local_addr()?, stream))
-    }
-    .await;
-    open.map_err(|error| Fault::Socket { flow: ua.number, why: error.to_string() })
+async fn open(ua: &Ua, dial: &Dial, server: SocketAddr) -> Result<(SocketAddr, Stream), Fault> {
+    let opened = dial.open(ua.source(), server).await;
+    opened.map_err(|error| Fault::Socket { flow: ua.number, why: error.to_string() })
 }

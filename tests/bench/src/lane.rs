@@ -5,13 +5,15 @@
 
 use std::net::SocketAddr;
 
-use crate::{Fault, flow::Flow, ua::Ua};
+use crate::{Fault, flow::Flow, stream::Dial, ua::Ua};
 
 /// A place of the window.
 #[derive(Debug)]
 pub struct Lane {
     /// Where the server listens; a cluster at several addresses.
     servers: Vec<SocketAddr>,
+    /// How its UAs open their flows.
+    pub dial: Dial,
     /// UAs that have no flow yet.
     pub waiting: Vec<Ua>,
     /// Flows that are registered.
@@ -25,13 +27,13 @@ pub struct Lane {
 impl Lane {
     /// Spreads `flows` UAs over as many lanes as the window has places. Each lane has two flows at least, for a row needs
     /// a caller and a callee.
-    pub fn spread(servers: &[SocketAddr], flows: u32, window: u32) -> Vec<Lane> {
+    pub fn spread(servers: &[SocketAddr], dial: &Dial, flows: u32, window: u32) -> Vec<Lane> {
         let lanes = window.min(flows / 2).max(1);
         let lane = |first| {
             // From the back, so that the lowest number connects first.
             let waiting: Vec<Ua> = (first..flows.max(2)).step_by(lanes as usize).map(Ua::new).rev().collect();
             let size = waiting.len();
-            Lane { servers: servers.to_vec(), waiting, flows: Vec::new(), next: 0, size }
+            Lane { servers: servers.to_vec(), dial: dial.clone(), waiting, flows: Vec::new(), next: 0, size }
         };
         (0..lanes).map(lane).collect()
     }

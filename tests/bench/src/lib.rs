@@ -10,7 +10,8 @@
 //! | [`floor`] | the bare responder |
 //! | [`server`], `member`, `redis`, [`process`] | a server under measurement, of one process or several: started, read (CPU, memory), ended |
 //! | [`ua`], [`dialog`], [`wire`] | what a UA says, in a call and out of it, and how its answers are checked |
-//! | [`flow`], [`lane`] | one TCP flow of a UA; the share of the flows which one of the window's places drives |
+//! | [`over`], [`stream`], [`websocket`] | what flows run over |
+//! | [`flow`], [`lane`] | one flow of a UA; the share of the flows which one of the window's places drives |
 //! | [`rows`] | one file per row of the tables: a new row is a new file there |
 //! | [`mod@drive`], [`driver`] | the closed loop: a fixed number of operations outstanding; the process that runs it |
 //! | [`run`], [`report`] | the rounds, and the table |
@@ -36,6 +37,7 @@ pub mod floor;
 pub mod flow;
 pub mod lane;
 mod member;
+pub mod over;
 pub mod process;
 pub mod recovery;
 mod redis;
@@ -44,7 +46,9 @@ mod response;
 pub mod rows;
 pub mod run;
 pub mod server;
+pub mod stream;
 pub mod ua;
+pub mod websocket;
 pub mod wire;
 
 pub use fault::Fault;

@@ -13,7 +13,9 @@ use clap::{Args, Parser, Subcommand};
 use flowhold_bench::{
     Fault,
     curve::Curve,
-    driver, floor,
+    driver,
+    floor::{self, Between},
+    over::{Certificate, Over},
     process::{self, Pinning},
     report::Report,
     rows::Table,
@@ -47,6 +49,14 @@ enum Command {
         /// Threads; 0: one per core.
         #[arg(long, default_value_t = 0)]
         workers: usize,
+        /// What flows run over.
+        #[arg(long, value_enum, default_value_t = Over::Tcp)]
+        over: Over,
+        /// The certificate that it shows, and its private key, over TLS.
+        #[arg(long, requires = "key")]
+        certificate: Option<PathBuf>,
+        #[arg(long)]
+        key: Option<PathBuf>,
     },
     /// Starts floor and node in turn, loads them, and prints the table. Exit status: 0; 1 for an answer lost or wrong; 2 when it
     /// could not run; 3 with --strict when a row is beyond its limit.
@@ -62,6 +72,8 @@ enum Command {
         #[arg(long)]
         server: Vec<SocketAddr>,
         #[arg(long)]
+        trust: Option<PathBuf>,
+        #[arg(long)]
         flows: u32,
         #[arg(long)]
         window: u32,
@@ -73,7 +85,10 @@ struct Load {
     /// The `flowhold` binary; without it the floor is compared with itself, which shows how exact the figures are.
     #[arg(long)]
     node: Option<PathBuf>,
-    /// Flows to each server, each a TCP connection with a binding (two at least).
+    /// What flows run over; a cluster has TCP.
+    #[arg(long, value_enum, default_value_t = Over::Tcp)]
+    over: Over,
+    /// Flows to each server, each a connection with a binding (two at least).
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..))]
     flows: u32,
     /// Operations of each row in each round.
@@ -111,10 +126,14 @@ struct Load {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Floor { listen, workers } => run_floor(listen, workers),
+        Command::Floor { listen, workers, over, certificate, key } => {
+            run_floor(listen, workers, over, certificate.zip(key))
+        }
         Command::Load(load) => run_load(&load),
         Command::Cluster(load) => run_cluster(&load),
-        Command::Drive { table, server, flows, window } => run_driver(table, &server, flows, window),
+        Command::Drive { table, server, trust, flows, window } => {
+            run_driver(table, &server, trust, flows, window)
+        }
     };
     done.unwrap_or_else(|fault| {
         // Nobody is left to tell when stderr is closed too.
@@ -123,10 +142,21 @@ fn main() -> ExitCode {
     })
 }
 
-fn run_floor(listen: SocketAddr, workers: usize) -> Result<ExitCode, Fault> {
-    let started = process::raise_descriptor_limit().and_then(|_| floor::start(listen, workers));
+fn run_floor(
+    listen: SocketAddr,
+    workers: usize,
+    over: Over,
+    certificate: Option<(PathBuf, PathBuf)>,
+) -> Result<ExitCode, Fault> {
+    let between = match (over, certificate) {
+        (Over::Tcp, _) => Between::Nothing,
+        (Over::Ws, _) => Between::WebSocket,
+        (Over::Tls, Some((chain, key))) => Between::Tls(Certificate { chain, key }.server().map_err(setup)?),
+        (Over::Tls, None) => return Err(Fault::Setup("TLS takes --certificate and --key".into())),
+    };
+    let started = process::raise_descriptor_limit().and_then(|_| floor::start(listen, workers, &between));
     let address = started.and_then(|address| {
-        writeln!(io::stdout(), "floor ready tcp={address}")?;
+        writeln!(io::stdout(), "floor ready {over}={address}")?;
         Ok(address)
     });
     address.map_err(|error| Fault::Setup(format!("floor on {listen}: {error}")))?;
@@ -135,9 +165,16 @@ fn run_floor(listen: SocketAddr, workers: usize) -> Result<ExitCode, Fault> {
     }
 }
 
-fn run_driver(table: Table, servers: &[SocketAddr], flows: u32, window: u32) -> Result<ExitCode, Fault> {
+fn run_driver(
+    table: Table,
+    servers: &[SocketAddr],
+    trust: Option<PathBuf>,
+    flows: u32,
+    window: u32,
+) -> Result<ExitCode, Fault> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let done = runtime.and_then(|runtime| runtime.block_on(driver::serve(table, servers, flows, window)));
+    let done =
+        runtime.and_then(|runtime| runtime.block_on(driver::serve(table, servers, trust, flows, window)));
     done.map(|()| ExitCode::SUCCESS).map_err(|error| Fault::Setup(format!("load: {error}")))
 }
 
@@ -149,7 +186,7 @@ fn run_load(load: &Load) -> Result<ExitCode, Fault> {
         None => Subject::new("floor again", floor.clone()),
     };
     let subjects = [Subject::new("floor", floor), other];
-    let report = interruptible(load.compare(&program, Table::Floor, &subjects))?;
+    let report = interruptible(load.compare(&program, Table::of(load.over), &subjects))?;
     load.show(&report, &report.table())?;
     Ok(load.verdict(&[report]))
 }

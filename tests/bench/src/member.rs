@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::{
     Fault,
     child::Running,
+    over::{Certificate, Over},
     process::{self, Memory},
     server::Node,
     ua::DOMAIN,
@@ -37,37 +38,49 @@ pub(crate) enum Program<'p> {
     Node { node: &'p Node, id: &'p str, redis: Option<&'p str> },
 }
 
+/// What a process listens for.
+#[derive(Clone, Copy)]
+pub(crate) struct Listener<'l> {
+    pub(crate) over: Over,
+    pub(crate) certificate: Option<&'l Certificate>,
+}
+
 /// A running process. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Member {
     server: String,
     running: Running,
-    tcp: SocketAddr,
+    address: SocketAddr,
     log: PathBuf,
 }
 
 impl Member {
     /// Starts it for the server of this name and waits for the line by which it says where it listens.
-    pub(crate) async fn start(server: &str, program: &Program<'_>, directory: &Path) -> Result<Self, Fault> {
+    pub(crate) async fn start(
+        server: &str,
+        program: &Program<'_>,
+        listener: Listener<'_>,
+        directory: &Path,
+    ) -> Result<Self, Fault> {
         let fault = |why: String| Fault::Server { server: server.into(), why };
         let log = directory.join(match program {
             Program::Floor { .. } => "floor.log".into(),
             Program::Node { id, .. } => format!("{id}.log"),
         });
         let stderr = File::create(&log).map_err(|error| fault(error.to_string()))?;
-        let mut command = program.command(directory).map_err(|error| fault(error.to_string()))?;
+        let mut command = program.command(listener, directory).map_err(|error| fault(error.to_string()))?;
         let running = Running::start(command.stdin(Stdio::null()).stderr(stderr));
         let running =
             running.map_err(|error| fault(format!("{}: {error}", command.get_program().display())))?;
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut member = Member { server: server.into(), running, tcp: unknown, log };
-        member.tcp = member.wait_until_ready().await?;
+        let mut member = Member { server: server.into(), running, address: unknown, log };
+        member.address = member.wait_until_ready(listener.over).await?;
         Ok(member)
     }
 
-    /// Where it listens for TCP.
-    pub(crate) fn tcp(&self) -> SocketAddr {
-        self.tcp
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// CPU time since its start.
@@ -80,7 +93,7 @@ impl Member {
         process::memory(self.running.pid()).map_err(|error| self.fault(&format!("its memory: {error}")))
     }
 
-    async fn wait_until_ready(&mut self) -> Result<SocketAddr, Fault> {
+    async fn wait_until_ready(&mut self, over: Over) -> Result<SocketAddr, Fault> {
         let ready = async {
             while let Some(line) = self.running.lines.recv().await {
                 if line.split_whitespace().any(|word| word == "ready") {
@@ -90,9 +103,11 @@ impl Member {
             None
         };
         let Ok(Some(line)) = timeout(START, ready).await else { return Err(self.fault("no ready line")) };
-        let tcp = line.split_whitespace().find_map(|word| word.strip_prefix("tcp="));
-        tcp.and_then(|tcp| tcp.split(',').next()?.parse().ok())
-            .ok_or_else(|| self.fault(&format!("its ready line names no TCP listener: {line}")))
+        let listener = format!("{over}=");
+        let address = line.split_whitespace().find_map(|word| word.strip_prefix(&listener));
+        address
+            .and_then(|address| address.split(',').next()?.parse().ok())
+            .ok_or_else(|| self.fault(&format!("its ready line names no listener for {over}: {line}")))
     }
 
     /// A fault of this process, with the end of its log.
@@ -105,26 +120,39 @@ impl Member {
 }
 
 impl Program<'_> {
-    fn command(&self, directory: &Path) -> std::io::Result<Command> {
+    fn command(&self, listener: Listener<'_>, directory: &Path) -> std::io::Result<Command> {
+        let Listener { over, certificate } = listener;
         Ok(match self {
             Program::Floor { program, workers } => {
                 let mut command = Command::new(program);
                 command.args(["floor", "--listen", "127.0.0.1:0", "--workers", &workers.to_string()]);
+                command.args(["--over", &over.to_string()]);
+                if let Some(Certificate { chain, key }) = certificate {
+                    command.arg("--certificate").arg(chain).arg("--key").arg(key);
+                }
                 command
             }
             Program::Node { node, id, redis } => {
+                let listen = match over {
+                    Over::Tcp => "tcp = [\"127.0.0.1:0\"]".to_owned(),
+                    Over::Tls | Over::Ws => format!("tcp = []\n{over} = [\"127.0.0.1:0\"]"),
+                };
                 let path = directory.join(format!("{id}.toml"));
                 let mut file = File::create(&path)?;
                 write!(
                     file,
                     "[node]\nid = \"{id}\"\ndomains = [\"{DOMAIN}\"]\nworkers = {}\n\
-                     [listen]\ntcp = [\"127.0.0.1:0\"]\nudp = [\"127.0.0.1:0\"]\n\
+                     [listen]\nudp = []\n{listen}\n\
                      [limits]\nmax_connections_per_address = {}\n\
                      registers_per_second = 0\nregisters_per_address = 0\nmessages_per_flow = 0\n\
                      [proxy]\nmax_transactions = {TRANSACTIONS}\n\
                      [admin]\nlisten = \"\"\n",
                     node.workers, node.flows,
                 )?;
+                if let Some(Certificate { chain, key }) = certificate {
+                    let (chain, key) = (chain.display(), key.display());
+                    write!(file, "[tls]\ncertificate = \"{chain}\"\nprivate_key = \"{key}\"\n")?;
+                }
                 if let Some(url) = redis {
                     write!(
                         file,

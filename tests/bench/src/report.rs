@@ -10,9 +10,6 @@ use crate::{
     run::{Round, Slice, Subject},
 };
 
-/// Resident bytes of the node for an idle registered flow, its binding included, at most.
-pub const MEMORY_LIMIT: f64 = 3072.0;
-
 /// What a run found. Arrays of two: the floor, then what it is compared with.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -20,6 +17,8 @@ pub struct Report {
     pub servers: [String; 2],
     /// Flows of each server.
     pub flows: u32,
+    /// What they run over.
+    pub over: String,
     /// The rows.
     pub rows: Vec<Line>,
     /// Memory per flow.
@@ -81,7 +80,7 @@ impl Report {
             };
             MemoryLine { row, bytes: [of(0), of(1)], limit }
         };
-        let limit = (table == Table::Floor).then_some(MEMORY_LIMIT);
+        let limit = table.memory_limit();
         let registered = |round: &Round| [round.before, round.registered];
         let after = |round: &Round| [round.before, round.after];
         let memory = vec![
@@ -90,7 +89,14 @@ impl Report {
             memory("PSS, registered and idle", None, registered, |memory| memory.pss),
             memory("heap, registered and idle", None, registered, |memory| memory.anonymous),
         ];
-        Report { servers: [floor.name.clone(), node.name.clone()], flows, rows: lines, memory, rounds }
+        Report {
+            servers: [floor.name.clone(), node.name.clone()],
+            flows,
+            over: table.over().to_string(),
+            rows: lines,
+            memory,
+            rounds,
+        }
     }
 
     /// The rows beyond their limit.
@@ -110,8 +116,11 @@ impl Report {
 
     fn write(&self, out: &mut String) -> Result<(), Error> {
         let [floor, node] = &self.servers;
-        let (flows, rounds) = (self.flows, self.rounds.len());
-        writeln!(out, "\nCPU of the server in microseconds per operation, {flows} flows, {rounds} rounds")?;
+        let (flows, over, rounds) = (self.flows, &self.over, self.rounds.len());
+        writeln!(
+            out,
+            "\nCPU of the server in microseconds per operation, {flows} flows over {over}, {rounds} rounds"
+        )?;
         writeln!(out, "{:<27}{floor:>12}{node:>12}{:>8}{:>14}{:>8}", "", "ratio", "(half within)", "limit")?;
         for Line { row, cpu_us: [floor, node], ratio, quartiles: [low, high], limit, .. } in &self.rows {
             let quartiles = format!("({low:.2}-{high:.2})");

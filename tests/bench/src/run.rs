@@ -32,7 +32,7 @@ pub struct Plan {
     pub table: Table,
     /// This program, which is also the load.
     pub program: PathBuf,
-    /// Flows to each server, each a TCP connection with a binding.
+    /// Flows to each server, each a connection with a binding.
     pub flows: u32,
     /// Operations outstanding at any time.
     pub window: u32,
@@ -132,11 +132,12 @@ async fn pair(plan: &Plan, subject: &Subject) -> Result<Pair, Fault> {
     if let Some(pinning) = &plan.pinning {
         pinning.servers().map_err(setup)?;
     }
-    let server = Server::start(&subject.name, &subject.kind).await?;
+    let server = Server::start(&subject.name, &subject.kind, plan.table.over()).await?;
     if let Some(pinning) = &plan.pinning {
         pinning.load().map_err(setup)?;
     }
-    let driver = Driver::start(&plan.program, plan.table, &server.tcp(), plan.flows, plan.window)?;
+    let driver =
+        Driver::start(&plan.program, plan.table, &server, &server.addresses(), plan.flows, plan.window)?;
     Ok(Pair { server, driver })
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,8 @@ use tokio::time::sleep;
 
 use crate::{
     Fault,
-    member::{Member, Program},
+    member::{Listener, Member, Program},
+    over::{Certificate, Over},
     process::Memory,
     redis::Redis,
 };
@@ -53,41 +54,50 @@ pub struct Node {
 #[derive(Debug)]
 pub struct Server {
     members: Vec<Member>,
+    certificate: Option<Certificate>,
     _redis: Option<Redis>,
     _directory: TempDir,
 }
 
 impl Server {
     /// Starts the server and waits for the lines by which its processes say where they listen.
-    pub async fn start(name: &str, kind: &Kind) -> Result<Self, Fault> {
+    pub async fn start(name: &str, kind: &Kind, over: Over) -> Result<Self, Fault> {
         let fault = |why: String| Fault::Server { server: name.into(), why };
         let directory = TempDir::new().map_err(|error| fault(error.to_string()))?;
+        let certificate = (over == Over::Tls).then(|| Certificate::make(directory.path())).transpose();
+        let certificate = certificate.map_err(|error| fault(error.to_string()))?;
+        let listener = Listener { over, certificate: certificate.as_ref() };
         let mut members = Vec::new();
         let mut redis = None;
         match kind {
             Kind::Floor { program, workers } => {
                 let program = Program::Floor { program, workers: *workers };
-                members.push(Member::start(name, &program, directory.path()).await?);
+                members.push(Member::start(name, &program, listener, directory.path()).await?);
             }
             Kind::Node(node) => {
                 let program = Program::Node { node, id: "bench", redis: None };
-                members.push(Member::start(name, &program, directory.path()).await?);
+                members.push(Member::start(name, &program, listener, directory.path()).await?);
             }
             Kind::Cluster { node, nodes } => {
                 let redis = redis.insert(Redis::start(directory.path()).await?);
                 for number in 1..=*nodes {
                     let id = format!("bench{number}");
                     let program = Program::Node { node, id: &id, redis: Some(redis.url()) };
-                    members.push(Member::start(name, &program, directory.path()).await?);
+                    members.push(Member::start(name, &program, listener, directory.path()).await?);
                 }
             }
         }
-        Ok(Server { members, _redis: redis, _directory: directory })
+        Ok(Server { members, certificate, _redis: redis, _directory: directory })
     }
 
-    /// Where its processes listen for TCP.
-    pub fn tcp(&self) -> Vec<SocketAddr> {
-        self.members.iter().map(Member::tcp).collect()
+    /// The file with the certificate that it shows, if it shows one.
+    pub fn certificate(&self) -> Option<&Path> {
+        self.certificate.as_ref().map(|certificate| certificate.chain.as_path())
+    }
+
+    /// Where its processes listen.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.members.iter().map(Member::address).collect()
     }
 
     /// Kills the first of its processes, without a warning.

@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     Fault,
+    over::Over,
     response::{self, Sent},
     wire,
 };
@@ -46,20 +47,20 @@ impl Ua {
     }
 
     /// Writes the next REGISTER.
-    pub fn register(&mut self, local: SocketAddr, out: &mut Vec<u8>) {
+    pub fn register(&mut self, over: Over, local: SocketAddr, out: &mut Vec<u8>) {
         self.registers += 1;
-        let (number, cseq) = (self.number, self.registers);
+        let (number, cseq, via) = (self.number, self.registers, over.via());
         out.clear();
         write!(
             out,
             "REGISTER sip:{DOMAIN} SIP/2.0\r\n\
-             Via: SIP/2.0/TCP {local};branch=z9hG4bKr{number:08x}{cseq:08x};rport\r\n\
+             Via: SIP/2.0/{via} {local};branch=z9hG4bKr{number:08x}{cseq:08x};rport\r\n\
              Max-Forwards: 70\r\n\
              From: \"UA {number}\" <sip:u{number:06}@{DOMAIN}>;tag=f{number:08x}\r\n\
              To: \"UA {number}\" <sip:u{number:06}@{DOMAIN}>\r\n\
              Call-ID: {number:08x}-7c1d-4e0b-9f52-register\r\n\
              CSeq: {cseq} REGISTER\r\n\
-             Contact: <sip:u{number:06}@{local};transport=tcp>;reg-id=1;\
+             Contact: <sip:u{number:06}@{local};transport={over}>;reg-id=1;\
              +sip.instance=\"<urn:uuid:00000000-0000-1000-8000-0000{number:08x}>\"\r\n\
              Expires: 3600\r\n\
              Supported: path, outbound\r\n\

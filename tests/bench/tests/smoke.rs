@@ -18,11 +18,13 @@ use std::{
 use flowhold_bench::{
     Fault,
     drive::{Bounds, drive},
-    floor,
+    floor::{self, Between},
     lane::Lane,
+    over::Over,
     recovery::recover,
     rows::Table,
     server::{Kind, Server},
+    stream::Dial,
 };
 
 const BENCH: &str = env!("CARGO_BIN_EXE_flowhold-bench");
@@ -267,6 +269,35 @@ fn a_run_of_the_floor_with_itself_is_status_0_and_names_all_rows() {
 }
 
 #[test]
+fn over_tls_and_over_websocket_a_run_of_the_floor_with_itself_names_all_rows() {
+    for over in [Over::Tls, Over::Ws] {
+        let done = Command::new(BENCH)
+            .args(["load", "--flows=20", "--ops=100", "--rounds=1", "--rest=0s", "--over", &over.to_string()])
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{done:?}");
+        let table = String::from_utf8(done.stdout).unwrap();
+        assert!(table.contains(&format!("20 flows over {over}")), "{table}");
+        for entry in Table::of(over).rows() {
+            assert!(table.contains(entry.row.name()), "{table}");
+        }
+    }
+}
+
+#[test]
+fn over_websocket_what_is_lost_or_wrong_is_noticed() {
+    let load = |change| load_over(Table::Ws, &Between::WebSocket, change);
+    assert_eq!(load(|_| {}).map_err(|fault| fault.to_string()), Ok(()));
+    let lost = load(|bytes| {
+        if bytes.ends_with(b"\x81\x02\r\n") {
+            bytes.clear();
+        }
+    });
+    assert!(matches!(lost, Err(Fault::Lost { ref what, .. }) if what == "ping"), "{lost:?}");
+    assert_wrong(&load(|bytes| replace(bytes, b"SIP/2.0 200", b"SIP/2.0 503")), "not a 200");
+}
+
+#[test]
 fn a_node_that_answers_rightly_is_status_0() {
     let directory = tempfile::tempdir().unwrap();
     let node = script(directory.path(), &format!("exec '{BENCH}' floor\n"));
@@ -276,7 +307,7 @@ fn a_node_that_answers_rightly_is_status_0() {
 
 #[test]
 fn a_node_that_answers_wrongly_is_status_1() {
-    let address = relay(|bytes| replace(bytes, b"CSeq: 2 REGISTER", b"CSeq: 1 REGISTER"));
+    let address = relay(&Between::Nothing, |bytes| replace(bytes, b"CSeq: 2 REGISTER", b"CSeq: 1 REGISTER"));
     let directory = tempfile::tempdir().unwrap();
     let node =
         script(directory.path(), &format!("echo 'flowhold ready node=bench tcp={address}'\nexec sleep 60\n"));
@@ -298,9 +329,9 @@ fn all_uas_of_a_server_that_is_killed_register_at_another() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let recovered = runtime.block_on(async {
         let floor = Kind::Floor { program: BENCH.into(), workers: 1 };
-        let mut killed = Server::start("killed", &floor).await.unwrap();
-        let others = [floor::start((Ipv4Addr::LOCALHOST, 0).into(), 1).unwrap()];
-        let mut lanes = Lane::spread(&killed.tcp(), 20, 4);
+        let mut killed = Server::start("killed", &floor, Over::Tcp).await.unwrap();
+        let others = [floor::start((Ipv4Addr::LOCALHOST, 0).into(), 1, &Between::Nothing).unwrap()];
+        let mut lanes = Lane::spread(&killed.addresses(), &Dial::tcp(), 20, 4);
         let bounds = Bounds { operations: 20, time: Duration::from_secs(30), answer: Duration::from_secs(5) };
         let rows = Table::Across.rows();
         drive(&rows[0].row, &mut lanes, bounds).await.unwrap();
@@ -316,13 +347,18 @@ fn all_uas_of_a_server_that_is_killed_register_at_another() {
 
 /// Runs all rows over a few flows against the floor, whose bytes are changed on their way.
 fn load(change: Change) -> Result<(), Fault> {
-    let address = relay(change);
+    load_over(Table::Floor, &Between::Nothing, change)
+}
+
+fn load_over(table: Table, between: &Between, change: Change) -> Result<(), Fault> {
+    let address = relay(between, change);
+    let dial = Dial::new(table.over(), None).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut lanes = Lane::spread(&[address], 12, 4);
+        let mut lanes = Lane::spread(&[address], &dial, 12, 4);
         let bounds =
             Bounds { operations: 60, time: Duration::from_secs(30), answer: Duration::from_millis(500) };
-        for entry in Table::Floor.rows() {
+        for entry in table.rows() {
             drive(&entry.row, &mut lanes, bounds).await?;
         }
         Ok(())
@@ -339,8 +375,8 @@ fn assert_wrong(fault: &Result<(), Fault>, part: &str) {
 }
 
 /// A floor behind a relay; gives the relay's address. A change to the word `close` closes the flow.
-fn relay(change: Change) -> SocketAddr {
-    let floor = floor::start((Ipv4Addr::LOCALHOST, 0).into(), 1).unwrap();
+fn relay(between: &Between, change: Change) -> SocketAddr {
+    let floor = floor::start((Ipv4Addr::LOCALHOST, 0).into(), 1, between).unwrap();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {

@@ -1,5 +1,8 @@
 //! The floor: a bare responder, the least that a server on this runtime can cost.
 //!
+//! Over TLS it stands behind the library that a node uses, set up as that is by default; over WebSocket behind a handshake that
+//! is always the same and frames of its own.
+//!
 //! What it does:
 //! - as many threads as the node has workers, each with its own current-thread tokio runtime and its own listener on the
 //!   same port (`SO_REUSEPORT`), and a task for each connection;
@@ -13,11 +16,14 @@
 //! - INVITE, ACK and BYE the same way, each for itself: the Contact of a UA has the user part of its AOR, so that one table
 //!   leads the requests in a dialog to either side too. It says no 100, and drops an ACK for an unknown one.
 //!
+//! Over TLS and WebSocket it answers pings and REGISTER only, and relays nothing.
+//!
 //! What it does not: no transactions, timers, bindings, expiry, `received` or `rport`, Max-Forwards, Record-Route, UDP, limits,
 //! logs or counters; it checks nothing, reads each field's name only as the load writes it, expects each of the fields once
 //! (but Via) and on one line, and has no queue for writing: when the kernel does not take a message whole, the connection it
 //! came over ends, and the load sees lost answers.
 
+mod alone;
 mod head;
 mod relay;
 
@@ -38,6 +44,7 @@ use tokio::{
     net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
     runtime,
 };
+use tokio_rustls::rustls::ServerConfig;
 
 use relay::{Peer, Peers};
 
@@ -58,8 +65,19 @@ thread_local! {
     });
 }
 
+/// What stands between a connection and its SIP.
+#[derive(Clone)]
+pub enum Between {
+    /// Nothing: SIP over TCP.
+    Nothing,
+    /// TLS, as this says.
+    Tls(Arc<ServerConfig>),
+    /// WebSocket.
+    WebSocket,
+}
+
 /// Starts the floor on `workers` threads (0: one per core) that run as long as the process; gives the address.
-pub fn start(listen: SocketAddr, workers: usize) -> io::Result<SocketAddr> {
+pub fn start(listen: SocketAddr, workers: usize, between: &Between) -> io::Result<SocketAddr> {
     let workers = match workers {
         0 => thread::available_parallelism()?.get(),
         given => given,
@@ -72,11 +90,11 @@ pub fn start(listen: SocketAddr, workers: usize) -> io::Result<SocketAddr> {
     }
     let peers = Arc::new(Peers::default());
     for listener in listeners {
-        let peers = peers.clone();
+        let (peers, between) = (peers.clone(), between.clone());
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
         thread::Builder::new()
             .name("floor".into())
-            .spawn(move || runtime.block_on(accept(listener, peers)))?;
+            .spawn(move || runtime.block_on(accept(listener, peers, between)))?;
     }
     Ok(address)
 }
@@ -91,11 +109,16 @@ fn listener(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-async fn accept(listener: StdListener, peers: Arc<Peers>) -> io::Result<()> {
+async fn accept(listener: StdListener, peers: Arc<Peers>, between: Between) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         if let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, peers.clone()));
+            let peers = peers.clone();
+            match &between {
+                Between::Nothing => _ = tokio::spawn(serve(stream, peers)),
+                Between::Tls(config) => _ = tokio::spawn(alone::serve_tls(stream, config.clone(), peers)),
+                Between::WebSocket => _ = tokio::spawn(alone::serve_websocket(stream, peers)),
+            }
         }
     }
 }
@@ -105,7 +128,7 @@ async fn serve(stream: TcpStream, peers: Arc<Peers>) {
         return;
     }
     let (mut reader, writer) = stream.into_split();
-    let peer = peers.enter(writer);
+    let peer = peers.enter(Some(writer));
     let mut partial = Vec::new();
     while let Ok(true) = poll_fn(|context| read(&mut reader, &mut partial, &peer, &peers, context)).await {}
     peers.leave(&peer);

@@ -20,7 +20,8 @@ const VIA: &[u8] = b"Via: SIP/2.0/TCP floor;branch=z9hG4bKfloor";
 /// A connection, as the others see it.
 pub(super) struct Peer {
     number: usize,
-    writer: OwnedWriteHalf,
+    /// None where a connection is written to by nobody but itself.
+    writer: Option<OwnedWriteHalf>,
     /// The user part that it registered first, to be forgotten at its end.
     user: OnceLock<Box<[u8]>>,
 }
@@ -28,7 +29,8 @@ pub(super) struct Peer {
 impl Peer {
     /// Writes all of it now, or fails: there is no queue.
     pub(super) fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        match self.writer.try_write(bytes)? {
+        let writer = self.writer.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        match writer.try_write(bytes)? {
             written if written == bytes.len() => Ok(()),
             _ => Err(io::ErrorKind::WriteZero.into()),
         }
@@ -44,7 +46,7 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub(super) fn enter(&self, writer: OwnedWriteHalf) -> Arc<Peer> {
+    pub(super) fn enter(&self, writer: Option<OwnedWriteHalf>) -> Arc<Peer> {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let peer = Arc::new(Peer { number, writer, user: OnceLock::new() });
         self.numbered.write().unwrap_or_else(PoisonError::into_inner).insert(number, peer.clone());

@@ -1,8 +1,7 @@
 //! The rows of the tables. A row is an operation that a lane repeats; a new row is a file here and a line in
 //! [`Table::rows`].
 //!
-//! A row that needs another server (TLS, WebSocket) adds it to [`crate::server::Kind`]; its flows come from a row of its own
-//! in the place of [`connect`].
+//! What the flows run over is the table's: [`Table::over`].
 
 mod call;
 mod connect;
@@ -14,7 +13,7 @@ use std::{pin::Pin, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Fault, lane::Lane};
+use crate::{Fault, lane::Lane, over::Over};
 
 /// An operation under way.
 pub type Operation<'a> = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>>;
@@ -47,6 +46,10 @@ pub enum Amount {
 pub enum Table {
     /// The floor and a node.
     Floor,
+    /// The same over TLS, behind the same library.
+    Tls,
+    /// The same over WebSocket.
+    Ws,
     /// A node with its bindings in its own memory, and one that keeps them in Redis.
     Store,
     /// One node, and two between which every request crosses. Both keep their bindings in Redis.
@@ -62,6 +65,34 @@ pub struct Entry {
 }
 
 impl Table {
+    /// The table of floor and node for flows over this.
+    pub fn of(over: Over) -> Self {
+        match over {
+            Over::Tcp => Table::Floor,
+            Over::Tls => Table::Tls,
+            Over::Ws => Table::Ws,
+        }
+    }
+
+    /// What its flows run over.
+    pub fn over(self) -> Over {
+        match self {
+            Table::Floor | Table::Store | Table::Across => Over::Tcp,
+            Table::Tls => Over::Tls,
+            Table::Ws => Over::Ws,
+        }
+    }
+
+    /// Resident bytes of the second server for an idle registered flow, its binding included, at most.
+    pub fn memory_limit(self) -> Option<f64> {
+        match self {
+            Table::Floor => Some(3072.0),
+            Table::Tls => Some(13.0 * 1024.0),
+            Table::Ws => Some(5.0 * 1024.0),
+            Table::Store | Table::Across => None,
+        }
+    }
+
     /// Its rows, in the order in which a round runs them. The first one opens the flows.
     pub fn rows(self) -> Vec<Entry> {
         fn entry(row: impl Row + 'static, limit: Option<f64>) -> Entry {
@@ -76,6 +107,9 @@ impl Table {
                 entry(message::Message, Some(2.5)),
                 entry(call::Call::default(), Some(2.5)),
             ],
+            Table::Tls | Table::Ws => {
+                vec![connect, entry(ping::Ping, Some(1.3)), entry(refresh::Refresh, Some(2.5))]
+            }
             Table::Store => vec![
                 connect,
                 entry(ping::Ping, None),
