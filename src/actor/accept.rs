@@ -1,12 +1,12 @@
 //! Accepts connections on one listener of one worker, and starts the actor of each.
 //!
 //! ```text
-//!   accepted --- from a load balancer ---> reads the PROXY protocol header ---> whose it is ---> Connection
-//!      |                                       |  none in time                  ^     |             ^
-//!      |                                       v                                |     |  WebSocket  |
-//!      |                                    closed <---- not as RFC 7118 has it |     v             |
-//!      |                                       ^--------------------------------|-- request --------'
-//!      +--- from anybody else --------------------------------------------------'
+//!   accepted --- from a load balancer ---> reads the PROXY protocol header
+//!      |                                       |                    |
+//!      +--- from anybody else -----------------|--------------------+--- whose it is
+//!                                              |                            |
+//!                        none in time, fails,  v                            v
+//!                                 refused ---> closed <--- [TLS handshake] ---> [WebSocket request] ---> Connection
 //! ```
 
 use std::io;
@@ -26,6 +26,7 @@ use crate::config::Config;
 use crate::metrics::Refused;
 use crate::net::admission::{Permit, Refusal};
 use crate::net::proxy_protocol::{self, Fault};
+use crate::net::tls::Speaks;
 use crate::net::websocket;
 use crate::sip::Transport;
 use crate::sip::websocket::{Reject, Terms};
@@ -106,7 +107,8 @@ fn enter(stream: TcpStream, client: SocketAddr, permit: Permit, Door { kind, wor
             let _ = stream.set_nodelay(true);
             let guest = Guest { client, permit, kind, worker };
             match kind.transport {
-                // Others are accepted while its request is on its way.
+                // Others are accepted while it shakes hands, or its request is on its way.
+                Transport::Tls | Transport::Wss => drop(actix_rt::spawn(guest.shake_hands(stream))),
                 Transport::Ws => drop(actix_rt::spawn(guest.upgrade(stream))),
                 _ => guest.enter(stream),
             }
@@ -132,6 +134,18 @@ impl Guest {
         let Self { client, permit, kind: Kind { transport, profile }, worker } = self;
         worker.node.metrics.accepted.inc(transport);
         Connection::start(stream, (transport, profile), client, permit, worker);
+    }
+
+    /// Lets it in once it has shaken hands, as TLS asks.
+    async fn shake_hands(self, stream: TcpStream) {
+        let is_web_socket = self.kind.transport == Transport::Wss;
+        let speaks = if is_web_socket { Speaks::WebSocket } else { Speaks::Sip };
+        let shaken = self.worker.node.shake_hands(stream, self.client, speaks).await;
+        match shaken {
+            Some(stream) if is_web_socket => self.upgrade(stream).await,
+            Some(stream) => self.enter(stream),
+            None => {}
+        }
     }
 
     /// Lets it in once it has asked for WebSocket as RFC 7118 wants it.

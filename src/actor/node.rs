@@ -31,7 +31,9 @@ use super::membership::Membership;
 use super::message::{AskUnderWay, Unregister};
 use super::next_hops::{NextHops, NotFound};
 use super::relayed::RelayedRequests;
+use super::reload::reload;
 use super::settings;
+use super::tls::Tls;
 use super::worker::{Clock, Node};
 use super::workers::{self, Started};
 use crate::config::Config;
@@ -68,8 +70,13 @@ pub enum StartError {
     #[error(transparent)]
     NextHop(#[from] NotFound),
     /// A certificate or key is of no use.
-    #[error("cluster: {0}")]
-    Tls(#[from] tls::Fault),
+    #[error("{section}: {fault}")]
+    Tls {
+        /// The section of the configuration that names it.
+        section: &'static str,
+        /// What is wrong with it.
+        fault: tls::Fault,
+    },
     /// What the configuration says of Redis is of no use.
     #[error("location: {0}")]
     Redis(#[from] SettingsError),
@@ -106,12 +113,13 @@ pub fn run(config: Config) -> Result<(), StartError> {
         let Started { under_way, links, upstreams } = workers::start(&node, &arbiters, listeners).await?;
         let membership = node.cluster.as_ref().map(|cluster| Membership::start(&node, cluster, links));
         // Listened for before the node says that it is ready: whoever waits for that may end it at once.
-        let signals = Signals::new()?;
+        let (signals, hangup) = (Signals::new()?, signal(SignalKind::hangup())?);
         tokio::select! {
             never = announce(&ready, &node, membership.as_ref()) => match never {},
             never = purge(&node) => match never {},
             never = sum_up(&node) => match never {},
             never = serve_admin(admin, &node) => match never? {},
+            never = reload(hangup, &node) => match never {},
             () = told_to_end(signals, &node, &under_way, &upstreams) => {}
         }
         if let Some(membership) = membership {
@@ -164,6 +172,7 @@ fn node(
         metrics: Metrics::new(),
         notices: Notices::default(),
         flows: FlowTable::new(workers.get()),
+        tls: Tls::read(&config).map_err(|fault| StartError::Tls { section: "tls", fault })?,
         relayed: RelayedRequests::new(workers.get(), &config),
         admission: Admission::new(config.limits.max_connections, config.limits.max_connections_per_address),
         location,
@@ -193,6 +202,7 @@ async fn sum_up(node: &Node) -> Infallible {
     loop {
         every.tick().await;
         node.sum_up();
+        node.sum_up_tls();
     }
 }
 

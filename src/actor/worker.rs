@@ -19,6 +19,7 @@ use super::message::{FlowFailed, Inbound, PeerUnreachable, Register};
 use super::next_hops::NextHops;
 use super::relayed::RelayedRequests;
 use super::settings::RETRY_AFTER;
+use super::tls::Tls;
 use crate::config::Config;
 use crate::metrics::{FlowClosed, Metrics, Notices, Refused};
 use crate::net::admission::Admission;
@@ -49,6 +50,8 @@ pub struct Node {
     pub admission: Arc<Admission>,
     /// How often who is in may send.
     pub gate: Gate,
+    /// What its TLS listeners show and ask for, if it has any.
+    pub tls: Option<Tls>,
     /// What other nodes have under way on flows of this one.
     pub relayed: RelayedRequests,
     /// Which flow leads to which AOR.

@@ -4,6 +4,7 @@ use std::io::stdout;
 use std::process::ExitCode;
 
 use flowhold::actor::cluster::join;
+use flowhold::actor::tls::Tls;
 use flowhold::config::{Config, Fault, Loaded};
 
 use super::{ConfigurationFiles, WRONG, say};
@@ -23,6 +24,10 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
             }
             if let Err(fault) = join::certificates(&config.cluster) {
                 say(&mut stdout(), &format!("cluster: {fault}"));
+                return ExitCode::from(WRONG);
+            }
+            if let Err(fault) = Tls::read(&config) {
+                say(&mut stdout(), &format!("tls: {fault}"));
                 return ExitCode::from(WRONG);
             }
             say(&mut stdout(), &summary(&config));

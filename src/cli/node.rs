@@ -38,7 +38,7 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
             match error {
                 StartError::Listen { .. }
                 | StartError::NextHop(_)
-                | StartError::Tls(_)
+                | StartError::Tls { .. }
                 | StartError::Redis(_)
                 | StartError::RedisFile { .. } => ExitCode::from(WRONG),
                 StartError::System(_) => ExitCode::FAILURE,

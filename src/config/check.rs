@@ -3,6 +3,7 @@
 mod cluster;
 mod listen;
 mod location;
+mod tls;
 mod upstream;
 
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut found = Findings(Vec::new());
     check_node(config, &mut found);
     listen::check(config, &mut found);
+    tls::check(config, &mut found);
     check_outbound(config, &mut found);
     check_registrar(config, &mut found);
     check_proxy(config, &mut found);
@@ -239,7 +241,7 @@ fn check_tokens(config: &Config, found: &mut Findings) {
 
 fn check_limits(config: &Config, found: &mut Findings) {
     let limits = &config.limits;
-    let counts: [(&'static [&'static str], usize); 11] = [
+    let counts: [(&'static [&'static str], usize); 12] = [
         (&["limits.max_connections"], limits.max_connections),
         (&["limits.connection_mailbox"], limits.connection_mailbox),
         (&["limits.socket_mailbox"], limits.socket_mailbox),
@@ -250,6 +252,7 @@ fn check_limits(config: &Config, found: &mut Findings) {
         (&["limits.max_vias"], limits.max_vias),
         (&["limits.max_routes"], limits.max_routes),
         (&["limits.link_handshakes"], limits.link_handshakes),
+        (&["limits.tls_handshakes"], limits.tls_handshakes),
         (&["location.max_aors"], config.location.max_aors),
     ];
     for (keys, count) in counts {
@@ -269,6 +272,9 @@ fn check_limits(config: &Config, found: &mut Findings) {
             &["limits.idle_timeout", "registrar.max_expires"],
             "not longer than max_expires: a UA without Flow-Timer loses its flow before it has to register again",
         );
+    }
+    if limits.tls_handshake_timeout.is_zero() {
+        found.fault(&["limits.tls_handshake_timeout"], "0s: no handshake would be done in time");
     }
     if limits.max_message < 1024 {
         found.fault(&["limits.max_message"], "below 1KiB: plain requests are longer than that");

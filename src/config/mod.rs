@@ -8,7 +8,7 @@
 //! Each layer is checked on its own, key by key, so that a fault names where it stands; then the layers are merged and the
 //! rules between keys are checked. Every fault is reported, not only the first.
 //!
-//! - `model`: the types, one field per key
+//! - `model`: the types, one field per key; those of two sections are in `listen` and `tls`
 //! - `load`: the layers, and from which of them a value came
 //! - `check`: the rules between keys, faults and warnings
 //! - `units`: durations, sizes, addresses and names as they are written
@@ -21,21 +21,25 @@
 
 mod check;
 mod fault;
+mod listen;
 mod load;
 mod model;
 mod network;
 mod next_hop;
 mod secret;
+mod tls;
 mod units;
 mod upstream;
 
 pub use fault::{Fault, Faults};
+pub use listen::{Listen, Listener};
 pub use load::{DEFAULTS, Loaded, load};
 pub use model::{
-    Admin, Cluster, Config, Limits, Listen, Listener, Location, Log, LogFormat, Node, Outbound, PingTimeout,
-    Profile, Proxy, RedisMode, Registrar, Store, TokenKey, Tokens, WhenDown,
+    Admin, Cluster, Config, Limits, Location, Log, LogFormat, Node, Outbound, PingTimeout, Profile, Proxy,
+    RedisMode, Registrar, Store, TokenKey, Tokens, WhenDown,
 };
 pub use network::Network;
 pub use next_hop::{Matcher, NextHop, NextHopTransport, Route, RouteTo};
 pub use secret::Secret;
+pub use tls::{ClientCertificates, Tls, TlsVersion};
 pub use upstream::Upstream;

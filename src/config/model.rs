@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::network::{self, Network};
+use super::listen::Listen;
 use super::next_hop::{self, NextHop, Route};
 use super::secret::Secret;
+use super::tls::Tls;
 use super::units;
 use super::upstream::Upstream;
-use crate::sip::Transport;
 
 /// What a node is told: all sections.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -21,6 +21,7 @@ use crate::sip::Transport;
 pub struct Config {
     pub node: Node,
     pub listen: Listen,
+    pub tls: Tls,
     pub websocket: WebSocket,
     pub outbound: Outbound,
     pub registrar: Registrar,
@@ -55,75 +56,6 @@ impl Node {
     pub fn worker_count(&self) -> u16 {
         let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
         if self.workers > 0 { self.workers } else { u16::try_from(cores()).unwrap_or(u16::MAX) }
-    }
-}
-
-/// `[listen]`: where UAs and other elements reach this node. At least one listener is there.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listen {
-    /// UDP listeners, for SIP and STUN. Port 0: any free port.
-    #[serde(deserialize_with = "units::listeners")]
-    pub udp: Vec<Listener>,
-    /// TCP listeners. Port 0: any free port.
-    #[serde(deserialize_with = "units::listeners")]
-    pub tcp: Vec<Listener>,
-    /// Listeners for SIP over WebSocket. Port 0: any free port.
-    #[serde(deserialize_with = "units::listeners")]
-    pub ws: Vec<Listener>,
-    /// Host or host:port for Via and Path; empty: the listener's own address. See [`Listen::sent_by`].
-    #[serde(deserialize_with = "units::advertise")]
-    pub advertise: String,
-    /// Load balancers, whose connections begin with a PROXY protocol header.
-    #[serde(deserialize_with = "network::networks")]
-    pub proxy_protocol_from: Vec<Network>,
-}
-
-/// A listener, written `IP:PORT` or `IP:PORT;profile=NAME`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// Which text of SIP outbound is followed there; none: the node's.
-    pub profile: Option<Profile>,
-}
-
-impl Listen {
-    /// The listeners of each transport, with the key that names them.
-    pub fn by_transport(&self) -> [(Transport, &'static str, &[Listener]); 3] {
-        [
-            (Transport::Udp, "listen.udp", &self.udp),
-            (Transport::Tcp, "listen.tcp", &self.tcp),
-            (Transport::Ws, "listen.ws", &self.ws),
-        ]
-    }
-
-    /// All listeners, with the transport and the key of each.
-    pub fn each(&self) -> impl Iterator<Item = (Transport, &'static str, &Listener)> {
-        self.by_transport()
-            .into_iter()
-            .flat_map(|(transport, key, of)| of.iter().map(move |listener| (transport, key, listener)))
-    }
-
-    /// The key of the listener whose TCP socket has this address, if there is one; port 0 is another port each time.
-    pub fn over_tcp_at(&self, address: SocketAddr) -> Option<&'static str> {
-        let mut listeners = self.each();
-        let has_it = |transport: Transport, listener: &Listener| {
-            transport != Transport::Udp && address.port() != 0 && listener.address == address
-        };
-        listeners.find(|(transport, _, listener)| has_it(*transport, listener)).map(|(_, key, _)| key)
-    }
-
-    /// Whether a connection from this address has to begin with a PROXY protocol header.
-    pub fn is_load_balancer(&self, address: IpAddr) -> bool {
-        self.proxy_protocol_from.iter().any(|network| network.contains(address))
-    }
-
-    /// What this node calls itself, in Via and Path, on the listener bound to `local` (with the port that it got):
-    /// `host:port`. A listener on all addresses without `advertise` is called by the address that the machine's routes
-    /// choose towards the outside, since `0.0.0.0` is nothing that a peer could send to.
-    pub fn sent_by(&self, local: SocketAddr) -> String {
-        advertised(&self.advertise, local)
     }
 }
 
@@ -411,6 +343,11 @@ pub struct Limits {
     pub datagrams_per_address: u32,
     /// Datagrams with STUN in a second from one remote IP address; 0: no limit.
     pub stun_per_address: u32,
+    /// How long a TLS handshake may take.
+    #[serde(deserialize_with = "units::duration")]
+    pub tls_handshake_timeout: Duration,
+    /// TLS handshakes under way at a time over the whole node, at least one.
+    pub tls_handshakes: usize,
     /// Bytes that may wait to be sent over one connection, or by one UDP listener of one worker.
     #[serde(deserialize_with = "units::size")]
     pub write_queue: usize,
@@ -461,7 +398,7 @@ pub enum LogFormat {
 }
 
 /// What a listener bound to `local` is called by others: `advertise`, with the listener's port where it has none.
-fn advertised(advertise: &str, local: SocketAddr) -> String {
+pub(super) fn advertised(advertise: &str, local: SocketAddr) -> String {
     if advertise.is_empty() {
         let ip = if local.ip().is_unspecified() { outward_address(local) } else { local.ip() };
         return SocketAddr::new(ip, local.port()).to_string();

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::model::{Listener, LogFormat, PingTimeout, Profile, RedisMode, Store, TokenKey, WhenDown};
+use super::listen::Listener;
+use super::model::{LogFormat, PingTimeout, Profile, RedisMode, Store, TokenKey, WhenDown};
 use super::secret::Secret;
+use super::tls::{ClientCertificates, TlsVersion};
 
 /// `"120s"`, `"1h 30m"`, `"500ms"`.
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
@@ -138,6 +140,36 @@ pub(super) fn path_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<
 /// A secret; `""` is none.
 pub(super) fn secret_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
     text(from, |text| Ok((!text.is_empty()).then(|| Secret::new(text))))
+}
+
+/// A list of `"CERTIFICATE = KEY"`.
+pub(super) fn file_pairs<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(PathBuf, PathBuf)>, D::Error> {
+    let pair = |text: &String| {
+        let (certificate, key) = text.split_once('=')?;
+        let (certificate, key) = (certificate.trim(), key.trim());
+        let both = !certificate.is_empty() && !key.is_empty();
+        both.then(|| (PathBuf::from(certificate), PathBuf::from(key)))
+    };
+    let wrong = |text: &String| {
+        format!("`{text}` is not a certificate and its key such as \"other.pem = other.key\"")
+    };
+    let texts = Vec::<String>::deserialize(from)?;
+    texts.iter().map(|text| pair(text).ok_or_else(|| D::Error::custom(wrong(text)))).collect()
+}
+
+pub(super) fn tls_version<'de, D: Deserializer<'de>>(from: D) -> Result<TlsVersion, D::Error> {
+    one_of(from, &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)])
+}
+
+pub(super) fn client_certificates<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<ClientCertificates, D::Error> {
+    let known = [
+        ("none", ClientCertificates::None),
+        ("optional", ClientCertificates::Optional),
+        ("required", ClientCertificates::Required),
+    ];
+    one_of(from, &known)
 }
 
 pub(super) fn log_format<'de, D: Deserializer<'de>>(from: D) -> Result<LogFormat, D::Error> {

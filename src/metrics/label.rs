@@ -125,6 +125,8 @@ label! {
         Path => "path",
         /// The same of a page whose origin is not among `websocket.origins`, answered 403.
         Origin => "origin",
+        /// A connection above `limits.tls_handshakes`.
+        TlsHandshakes => "tls_handshakes",
         /// A message for an actor that cannot keep up, answered 503 where it was a request.
         MailboxFull => "mailbox_full",
         /// A request above `proxy.max_transactions`, answered 503.
@@ -197,6 +199,40 @@ label! {
         AcceptFailed => "accept_failed",
         /// A connection to `cluster.listen` that did not prove that it comes from a node, or a node that did not.
         LinkRefused => "link_refused",
+    }
+}
+
+label! {
+    /// Why a TLS handshake that a client began was not done.
+    TlsFailed = "reason" {
+        /// What came was no TLS, or broke its rules.
+        Garbage => "garbage",
+        /// No version, cipher or protocol (ALPN) that both have.
+        NothingInCommon => "nothing_in_common",
+        /// `tls.client_certificates` is "required", and the client showed none.
+        NoCertificate => "no_certificate",
+        /// The client's certificate is not of `tls.client_ca`, is out of date, or not for this.
+        BadCertificate => "bad_certificate",
+        /// The client said that it goes no further: it may not trust this node's certificate.
+        RefusedByPeer => "refused_by_peer",
+        /// Not done within `limits.tls_handshake_timeout`.
+        Timeout => "timeout",
+        /// The client closed the connection.
+        Closed => "closed",
+        /// Reading or writing failed.
+        IoError => "io_error",
+        /// Anything else.
+        Other => "other",
+    }
+}
+
+label! {
+    /// How a TLS handshake was done.
+    TlsHandshake = "kind" {
+        /// From the beginning.
+        Full => "full",
+        /// By what was kept of an earlier one.
+        Resumed => "resumed",
     }
 }
 

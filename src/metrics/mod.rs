@@ -24,7 +24,10 @@ use prometheus_client::registry::Registry;
 use crate::sip::{Method, Transport};
 
 pub use family::{Counters, Gauges, Label};
-pub use label::{BranchFailed, FlowClosed, LinkSide, RedisFailure, Refused, Status, TransactionKind};
+pub use label::{
+    BranchFailed, FlowClosed, LinkSide, RedisFailure, Refused, Status, TlsFailed, TlsHandshake,
+    TransactionKind,
+};
 pub use notices::{Notices, Summary};
 pub use upstream::{UpstreamFailed, UpstreamState, Upstreams};
 
@@ -36,6 +39,10 @@ pub struct Metrics {
     pub connections: Gauges<Transport>,
     /// Connections that were accepted.
     pub accepted: Counters<Transport>,
+    /// TLS handshakes of clients that were done, and how.
+    pub tls_handshakes: Counters<TlsHandshake>,
+    /// Those that were not, and why.
+    pub tls_failed: Counters<TlsFailed>,
     /// Flows that ended, and why.
     pub flows_closed: Counters<FlowClosed>,
     /// What was not taken, and why.
@@ -89,6 +96,8 @@ impl Metrics {
         Metrics {
             connections: add(&mut registry, "connections", "Connections that are up"),
             accepted: add(&mut registry, "connections_accepted", "Connections that were accepted"),
+            tls_handshakes: add(&mut registry, "tls_handshakes", "TLS handshakes of clients that were done"),
+            tls_failed: add(&mut registry, "tls_handshakes_failed", "Those that were not, by reason"),
             flows_closed: add(&mut registry, "flows_closed", "Flows that ended, by reason"),
             refused: add(&mut registry, "refused", "What was not taken, by reason"),
             requests: add(&mut registry, "requests", "Requests that came in"),

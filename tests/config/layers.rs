@@ -81,8 +81,8 @@ fn every_fault_of_every_file_is_reported_under_its_file() {
     let files = Files::new();
     let first =
         files.write("first.toml", "[node]\nidd = \"a\"\nworkers = -1\n[registrar]\nmax_bindings = 0\n");
-    let second =
-        files.write("second.toml", "[outbound]\nflow_timer = \"soon\"\n[tls]\ncertificate = \"a.pem\"\n");
+    let second = files
+        .write("second.toml", "[outbound]\nflow_timer = \"soon\"\n[telephony]\ncertificate = \"a.pem\"\n");
     let missing = files.0.path().join("missing.toml");
     let report = load(&[first, second, missing], []).unwrap_err().to_string();
     let directory = format!("{}/", files.0.path().display());
@@ -93,7 +93,7 @@ fn every_fault_of_every_file_is_reported_under_its_file() {
             "first.toml: node.idd: unknown key, did you mean node.id?",
             "first.toml: node.workers: -1 is below 0",
             "second.toml: outbound.flow_timer: `soon` is not a duration such as \"500ms\", \"120s\" or \"1h\"",
-            "second.toml: tls.certificate: unknown key",
+            "second.toml: telephony.certificate: unknown key",
             "missing.toml: cannot be read: No such file or directory (os error 2)",
             "first.toml: registrar.max_bindings: 0: no UA could register",
         ]

@@ -80,6 +80,38 @@ fn load_balancers_are_addresses_or_networks_and_not_everybody() {
 }
 
 #[test]
+fn tls_takes_a_certificate_with_its_key_and_a_ca_to_judge_clients_by() {
+    assert_fault(
+        "[listen]\ntls = [\"127.0.0.1:5061\"]\n",
+        "listen.tls: a listener with TLS takes tls.certificate and tls.private_key",
+    );
+    assert_fault(
+        "[tls]\ncertificate = \"a.pem\"\n",
+        "tls.certificate: a certificate and its private key go together: one of them is missing",
+    );
+    assert_fault(
+        "[tls]\nfurther = [\"b.pem = b.key\"]\n",
+        "tls.further: there is no first one: set tls.certificate, which is shown to who asks for no name of the others",
+    );
+    assert_fault(
+        "[tls]\nfurther = [\"b.pem\"]\n",
+        "tls.further: `b.pem` is not a certificate and its key such as \"other.pem = other.key\"",
+    );
+    assert_fault(
+        "[tls]\nclient_certificates = \"required\"\n",
+        "tls.client_certificates: which certificates count is not said: set tls.client_ca",
+    );
+    assert_eq!(
+        warnings_of("[tls]\nclient_ca = \"ca.pem\"\n"),
+        ["tls.client_ca: no client is asked for a certificate: set tls.client_certificates"]
+    );
+    assert_fault(
+        "[limits]\ntls_handshake_timeout = \"0s\"\n",
+        "limits.tls_handshake_timeout: 0s: no handshake would be done in time",
+    );
+}
+
+#[test]
 fn an_admin_listener_beyond_loopback_is_a_warning() {
     assert_eq!(
         warnings_of("[admin]\nlisten = \"192.0.2.1:8060\"\n"),

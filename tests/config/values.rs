@@ -175,5 +175,5 @@ fn a_section_is_a_section_and_a_key_is_a_key() {
     assert_eq!(faults_of("node = \"a\"\n"), ["node: is a section: write [node] and its keys below"]);
     assert_eq!(faults_of("[node.id]\n"), ["node.id: a section where a text is wanted, such as \"\""]);
     assert_eq!(faults_of("[node.id]\nname = \"a\"\n"), ["node.id.name: unknown key"]);
-    assert_eq!(faults_of("[tls]\n"), ["tls: unknown key"]);
+    assert_eq!(faults_of("[telephony]\n"), ["telephony: unknown key"]);
 }

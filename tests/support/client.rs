@@ -1,4 +1,4 @@
-//! A peer of the node over one TCP connection, as it is or with WebSocket on it, or one UDP socket.
+//! A peer of the node over one connection, TCP or TLS, as it is or with WebSocket on it, or one UDP socket.
 
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -11,6 +11,7 @@ use super::message::{Message, shown};
 use super::node::Node;
 use super::request::{Request, unique};
 use super::stun;
+use super::tls::Tls;
 use super::wait::DEADLINE;
 use super::websocket::WebSocket;
 
@@ -34,6 +35,7 @@ pub(crate) struct Client {
 pub(super) enum Link {
     Tcp(TcpStream),
     Ws(WebSocket),
+    Tls(Box<Tls>),
     Udp(UdpSocket),
 }
 
@@ -67,6 +69,19 @@ impl Client {
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         let local = stream.local_addr().unwrap();
         Self::new(Link::Tcp(stream), local, node)
+    }
+
+    /// A connection that has shaken hands with the node.
+    pub(crate) fn over_tls(tls: Tls) -> Self {
+        let (local, node) = (tls.socket().local_addr().unwrap(), tls.socket().peer_addr().unwrap());
+        Self::new(Link::Tls(Box::new(tls)), local, node)
+    }
+
+    /// Its end of TLS.
+    #[track_caller]
+    pub(crate) fn as_tls(&self) -> &Tls {
+        let Link::Tls(tls) = &self.link else { panic!("it is no TLS") };
+        tls
     }
 
     /// A socket that speaks to the node and hears nobody else.
@@ -139,6 +154,7 @@ impl Client {
         match self.link {
             Link::Tcp(_) => "TCP",
             Link::Ws(_) => "WS",
+            Link::Tls(_) => "TLS",
             Link::Udp(_) => "UDP",
         }
     }
@@ -146,11 +162,7 @@ impl Client {
     /// Sends these octets: one datagram, one message of WebSocket, or what is for a stream one write.
     #[track_caller]
     pub(crate) fn send(&self, octets: impl AsRef<[u8]>) {
-        match &self.link {
-            Link::Tcp(_) => self.stream().write_all(octets.as_ref()).unwrap(),
-            Link::Ws(websocket) => self.stream().write_all(&websocket.message(octets.as_ref())).unwrap(),
-            Link::Udp(socket) => assert_eq!(socket.send(octets.as_ref()).unwrap(), octets.as_ref().len()),
-        }
+        self.try_send(octets.as_ref()).unwrap();
     }
 
     /// Sends these octets, if the node still takes them.
@@ -158,7 +170,11 @@ impl Client {
         match &self.link {
             Link::Tcp(_) => self.stream().write_all(octets),
             Link::Ws(websocket) => self.stream().write_all(&websocket.message(octets)),
-            Link::Udp(socket) => socket.send(octets).map(drop),
+            Link::Tls(tls) => tls.write_all(octets),
+            Link::Udp(socket) => {
+                assert_eq!(socket.send(octets)?, octets.len());
+                Ok(())
+            }
         }
     }
 
@@ -293,7 +309,7 @@ impl Client {
                 let next = self.datagram(until);
                 assert!(next.is_none(), "`{}` came", shown(&next.unwrap_or_default()));
             }
-            Link::Tcp(_) | Link::Ws(_) => match self.read(until) {
+            Link::Tcp(_) | Link::Tls(_) | Link::Ws(_) => match self.read(until) {
                 Progress::Nothing => {}
                 Progress::Octets => panic!("`{}` came", shown(&self.inbox.borrow())),
                 Progress::Closed => panic!("closed within {time:?}"),
@@ -348,12 +364,13 @@ impl Client {
         match &self.link {
             Link::Tcp(stream) => stream,
             Link::Ws(websocket) => &websocket.stream,
+            Link::Tls(tls) => tls.socket(),
             Link::Udp(_) => panic!("UDP has no stream"),
         }
     }
 
     fn datagram(&self, until: Instant) -> Option<Vec<u8>> {
-        let Link::Udp(socket) = &self.link else { panic!("TCP has no datagrams") };
+        let Link::Udp(socket) = &self.link else { panic!("a stream has no datagrams") };
         let mut octets = vec![0; 65_536];
         loop {
             let left = until.checked_duration_since(Instant::now())?;
@@ -385,7 +402,11 @@ impl Client {
         loop {
             let Some(left) = until.checked_duration_since(Instant::now()) else { return Progress::Nothing };
             self.stream().set_read_timeout(Some(left.max(Duration::from_millis(1)))).unwrap();
-            match self.stream().read(&mut octets) {
+            let read = match &self.link {
+                Link::Tls(tls) => tls.read(&mut octets),
+                _ => self.stream().read(&mut octets),
+            };
+            match read {
                 Ok(0) => return Progress::Closed,
                 Ok(len) => {
                     let octets = &octets[..len];
@@ -396,7 +417,11 @@ impl Client {
                     return Progress::Octets;
                 }
                 Err(error) if is_timeout(error.kind()) => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Progress::Closed,
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) =>
+                {
+                    return Progress::Closed;
+                }
                 Err(error) => panic!("{error}"),
             }
         }

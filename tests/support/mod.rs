@@ -4,13 +4,14 @@
 //! opinion on what goes over the wire. Everything waits for a condition with a deadline; nothing sleeps for a fixed time.
 //!
 //! - `node`: starts a node, knows its listeners, reads its metrics and its log
-//! - `client`: a peer over TCP or UDP: sends octets, receives messages, asserts silence and the end of a connection
+//! - `client`: a peer over TCP, TLS or UDP: sends octets, receives messages, asserts silence and the end of a connection
 //! - `request`: makes requests; `message`: reads what arrived and answers it
 //! - `dialog`: a dialog, and a call that makes one
 //! - `ua`: what a UA does with them: register, send, take in, answer
 //! - `redis`: a `redis-server` of the test's own
 //! - `ua_process`: `flowhold ua` as a process, and what it says happens
 //! - `stun`: STUN Binding requests and responses
+//! - `tls`: a CA with its certificates, and a client's end of TLS
 //! - `wait`: conditions
 //! - `websocket`: a peer over WebSocket, its frames
 #![allow(dead_code, unused_imports, reason = "each test target uses its own part of it")]
@@ -22,6 +23,7 @@ pub(crate) mod node;
 pub(crate) mod redis;
 pub(crate) mod request;
 pub(crate) mod stun;
+pub(crate) mod tls;
 pub(crate) mod ua;
 pub(crate) mod ua_process;
 pub(crate) mod wait;

@@ -95,6 +95,11 @@ impl Node {
         self.listener("tcp")
     }
 
+    /// The address of the TLS listener.
+    pub(crate) fn tls(&self) -> SocketAddr {
+        self.listener("tls")
+    }
+
     /// The address of the first listener of this kind.
     #[track_caller]
     pub(crate) fn listener(&self, kind: &str) -> SocketAddr {

@@ -32,7 +32,7 @@ pub fn join(
     served: &[(Transport, SocketAddr)],
 ) -> Result<Cluster, StartError> {
     let Config { cluster, node, limits, .. } = config;
-    let tls = certificates(cluster)?;
+    let tls = certificates(cluster).map_err(|fault| StartError::Tls { section: "cluster", fault })?;
     let at = cluster.at(local);
     let sip = served.iter().map(|(transport, local)| {
         (cluster_transport(*transport), config.listen.sent_by(*local).into_boxed_str())

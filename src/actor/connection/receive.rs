@@ -1,6 +1,7 @@
 //! What a connection makes of what its peer sends over a byte stream: frames, pongs, messages for the actors behind it.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::task::{self, Poll};
 use std::time::Instant;
@@ -56,7 +57,10 @@ where
                     // What a peer sends after its flow has failed is read to see its close, and not looked at.
                     Ok(()) => {}
                     Err(error) => {
-                        self.fail_with(FlowClosed::IoError, &error);
+                        // With TLS: closed without a word of farewell, as many do. Where messages end is known without it.
+                        let gone = error.kind() == ErrorKind::UnexpectedEof;
+                        let reason = if gone { FlowClosed::PeerClosed } else { FlowClosed::IoError };
+                        self.fail_with(reason, &error);
                         self.writer.clear();
                         return Poll::Ready(());
                     }

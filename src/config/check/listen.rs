@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use super::Findings;
-use crate::config::model::{Config, Listener};
+use crate::config::listen::Listener;
+use crate::config::model::Config;
 
 pub(super) fn check(config: &Config, found: &mut Findings) {
     let listen = &config.listen;

@@ -1,40 +1,20 @@
-//! TLS: certificates and keys from PEM files, and how nodes show them to each other.
+//! TLS between nodes.
 //!
-//! Between nodes both sides show a certificate of the cluster's own CA, over TLS 1.3 alone. A certificate stands for one
-//! node: its subjectAltName has the node's id, as a DNS name, or as an IP address if the id is one. It is not the
-//! address, which may be another after each start. So a node that is taken over can be no other one.
+//! Both sides show a certificate of the cluster's own CA, over TLS 1.3 alone. A certificate stands for one node: its
+//! subjectAltName has the node's id, as a DNS name, or as an IP address if the id is one. It is not the address, which may be
+//! another after each start. So a node that is taken over can be no other one.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
-use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::server::{ParsedCertificate, WebPkiClientVerifier};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig, version};
+use tokio_rustls::rustls::{self, ClientConfig, ServerConfig, version};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-/// Why a file of certificates or keys is of no use.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {reason}", .path.display())]
-pub struct Fault {
-    path: PathBuf,
-    reason: Reason,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Reason {
-    #[error("{0}")]
-    Pem(pem::Error),
-    #[error("there is no certificate in it")]
-    NoCertificate,
-    #[error("{0}")]
-    Tls(#[from] rustls::Error),
-    #[error("{0}")]
-    Verifier(#[from] rustls::server::VerifierBuilderError),
-}
+use super::{Fault, at, provider, read_certificates, read_key, read_roots};
 
 /// Both ends of TLS between nodes.
 #[derive(Clone)]
@@ -48,11 +28,7 @@ impl Links {
     pub fn read(certificate: &Path, private_key: &Path, ca: &Path) -> Result<Self, Fault> {
         let chain = read_certificates(certificate)?;
         let key = read_key(private_key)?;
-        let mut roots = RootCertStore::empty();
-        for root in read_certificates(ca)? {
-            roots.add(root).map_err(at(ca))?;
-        }
-        let roots = Arc::new(roots);
+        let roots = Arc::new(read_roots(ca)?);
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider())
             .build()
             .map_err(at(ca))?;
@@ -104,34 +80,12 @@ fn server_name(node: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(node.to_owned()).ok()
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
-}
-
-/// All certificates of a PEM file, in their order.
-pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match read {
-        Ok(certificates) if certificates.is_empty() => Err(at(path)(Reason::NoCertificate)),
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(at(path)(Reason::Pem(error))),
-    }
-}
-
-/// The private key of a PEM file.
-pub fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| at(path)(Reason::Pem(error)))
-}
-
-fn at<E: Into<Reason>>(path: &Path) -> impl Fn(E) -> Fault {
-    move |reason| Fault { path: path.to_owned(), reason: reason.into() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     use std::fs;
+    use std::path::PathBuf;
     use tempfile::TempDir;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
@@ -222,7 +176,7 @@ mod tests {
                 .with_safe_default_protocol_versions()
                 .unwrap()
                 .with_root_certificates({
-                    let mut roots = RootCertStore::empty();
+                    let mut roots = rustls::RootCertStore::empty();
                     roots.add(ours.issuer.der().clone()).unwrap();
                     roots
                 })

@@ -1,0 +1,83 @@
+//! What a node needs for TLS at its listeners, for all of its workers.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::server::TlsStream;
+use tracing::{debug, info, warn};
+
+use super::worker::Node;
+use crate::config::Config;
+use crate::metrics::{Notices, Refused, Summary, TlsFailed};
+use crate::net::tls::{self, Acceptor, Failure, Speaks};
+
+/// The TLS of all listeners.
+pub struct Tls {
+    /// Shakes hands.
+    pub acceptor: Acceptor,
+    under_way: Semaphore,
+    notices: Notices<TlsFailed>,
+}
+
+impl Tls {
+    /// As the configuration says; none where no listener is TLS.
+    pub fn read(config: &Config) -> Result<Option<Self>, tls::Fault> {
+        if !config.listen.each().any(|(transport, ..)| transport.is_secure()) {
+            return Ok(None);
+        }
+        let under_way = Semaphore::new(config.limits.tls_handshakes.min(Semaphore::MAX_PERMITS));
+        Ok(Some(Self { acceptor: Acceptor::read(&config.tls)?, under_way, notices: Notices::default() }))
+    }
+}
+
+impl Node {
+    /// Shakes hands with who has dialed a TLS listener. None: nobody is there to speak to; it was counted, and said.
+    pub async fn shake_hands(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        speaks: Speaks,
+    ) -> Option<TlsStream<TcpStream>> {
+        let tls = self.tls.as_ref()?;
+        let Ok(_under_way) = tls.under_way.try_acquire() else {
+            self.refuse(Refused::TlsHandshakes, peer);
+            return None;
+        };
+        match tls.acceptor.accept(stream, speaks, self.config.limits.tls_handshake_timeout).await {
+            Ok((stream, kind)) => {
+                self.metrics.tls_handshakes.inc(kind);
+                Some(stream)
+            }
+            Err(failure) => {
+                self.failed(tls, &failure, peer);
+                None
+            }
+        }
+    }
+
+    fn failed(&self, tls: &Tls, failure: &Failure, peer: SocketAddr) {
+        self.metrics.tls_failed.inc(failure.reason);
+        let reason = failure.reason.as_str();
+        // Who checks whether the node listens says nothing else.
+        if failure.reason != TlsFailed::Closed
+            && tls.notices.is_first(failure.reason, &self.metrics.tls_failed)
+        {
+            warn!(reason, %peer, error = %failure, "TLS handshake failed; more of it is counted, and summed up each 10s");
+        } else {
+            debug!(reason, %peer, error = %failure, "TLS handshake failed");
+        }
+    }
+
+    /// Says what all handshakes that failed have come to.
+    pub(super) fn sum_up_tls(&self) {
+        let Some(tls) = &self.tls else { return };
+        for Summary { what, more } in tls.notices.sum_up(&self.metrics.tls_failed) {
+            if more > 0 {
+                warn!(reason = %what, more, "TLS handshakes failed in the last 10s");
+            } else {
+                info!(reason = %what, "no TLS handshake failed in the last 10s");
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What a listener for UAs and other elements shows, asks for, and takes.
+//!
+//! ```text
+//!   first octets ---> handshake --- done ---> stream
+//!                        |
+//!                        +--- no TLS, nothing in common, a certificate that is not taken, too slow ---> closed, counted
+//! ```
+//!
+//! Resumption is by tickets, whose keys this run of the node makes for itself and changes every few hours, so that nothing
+//! is remembered of clients that are gone. When certificates are read anew, the tickets of before are worth nothing: who
+//! came with a certificate has to show it to the CAs of now.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::aws_lc_rs::Ticketer;
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use tokio_rustls::rustls::{self, HandshakeKind, ServerConfig, version};
+use tokio_rustls::server::TlsStream;
+
+use super::certificates::Certificates;
+use super::{Fault, at, provider, read_roots};
+use crate::config::{ClientCertificates, Tls, TlsVersion};
+use crate::metrics::{TlsFailed, TlsHandshake};
+
+/// RFC 7301: what a client may call the protocol that it means to speak, if it says so at all.
+const SIP: [&[u8]; 2] = [b"sip/2", b"sip"];
+const WEB_SOCKET: [&[u8]; 1] = [b"http/1.1"];
+
+/// What is spoken within TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// SIP.
+    Sip,
+    /// HTTP, until it becomes a WebSocket.
+    WebSocket,
+}
+
+/// The end of TLS that clients dial, for all listeners of a node.
+pub struct Acceptor {
+    configs: RwLock<Configs>,
+}
+
+struct Configs {
+    sip: Arc<ServerConfig>,
+    web_socket: Arc<ServerConfig>,
+}
+
+/// Why there is no stream.
+#[derive(Debug)]
+pub struct Failure {
+    /// As it is counted.
+    pub reason: TlsFailed,
+    error: Option<io::Error>,
+}
+
+impl Acceptor {
+    /// Reads the files that the configuration names.
+    pub fn read(config: &Tls) -> Result<Self, Fault> {
+        Configs::read(config).map(|configs| Self { configs: RwLock::new(configs) })
+    }
+
+    /// Reads them again, for connections from now on. When one is of no use, everything stays as it is.
+    pub fn reload(&self, config: &Tls) -> Result<(), Fault> {
+        let configs = Configs::read(config)?;
+        *self.configs.write().unwrap_or_else(PoisonError::into_inner) = configs;
+        Ok(())
+    }
+
+    /// Shakes hands, which has to be done `within` this time.
+    pub async fn accept<S>(
+        &self,
+        stream: S,
+        speaks: Speaks,
+        within: Duration,
+    ) -> Result<(TlsStream<S>, TlsHandshake), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let acceptor = TlsAcceptor::from(self.config(speaks));
+        let stream = match timeout(within, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(Failure::from(error)),
+            Err(_) => return Err(Failure { reason: TlsFailed::Timeout, error: None }),
+        };
+        let kind = match stream.get_ref().1.handshake_kind() {
+            Some(HandshakeKind::Resumed) => TlsHandshake::Resumed,
+            _ => TlsHandshake::Full,
+        };
+        Ok((stream, kind))
+    }
+
+    fn config(&self, speaks: Speaks) -> Arc<ServerConfig> {
+        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(match speaks {
+            Speaks::Sip => &configs.sip,
+            Speaks::WebSocket => &configs.web_socket,
+        })
+    }
+}
+
+impl Configs {
+    fn read(config: &Tls) -> Result<Self, Fault> {
+        let own = config.certificate.as_deref().unwrap_or(Path::new(""));
+        let provider = provider();
+        let certificates = Certificates::read(config.pairs(), &provider)?;
+        let versions: &[_] = match config.min_version {
+            TlsVersion::Tls12 => &[&version::TLS13, &version::TLS12],
+            TlsVersion::Tls13 => &[&version::TLS13],
+        };
+        let mut server = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .map_err(at(own))?
+            .with_client_cert_verifier(verifier(config)?)
+            .with_cert_resolver(Arc::new(certificates));
+        server.ticketer = Ticketer::new().map_err(at(own))?;
+        // Nobody resumes two connections at once with the one that they had.
+        server.send_tls13_tickets = 1;
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        let speaking = |protocols: &[&[u8]]| {
+            let mut server = server.clone();
+            server.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            Arc::new(server)
+        };
+        Ok(Self { sip: speaking(&SIP), web_socket: speaking(&WEB_SOCKET) })
+    }
+}
+
+fn verifier(config: &Tls) -> Result<Arc<dyn ClientCertVerifier>, Fault> {
+    let (Some(ca), false) = (&config.client_ca, config.client_certificates == ClientCertificates::None)
+    else {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    };
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(read_roots(ca)?), provider());
+    if config.client_certificates == ClientCertificates::Optional {
+        builder = builder.allow_unauthenticated();
+    }
+    builder.build().map_err(at(ca))
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let fault = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        let reason = match fault {
+            Some(fault) => reason(fault),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => TlsFailed::Closed,
+            None => TlsFailed::IoError,
+        };
+        Self { reason, error: Some(error) }
+    }
+}
+
+fn reason(fault: &rustls::Error) -> TlsFailed {
+    use rustls::Error;
+    match fault {
+        Error::InvalidMessage(_)
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. }
+        | Error::PeerMisbehaved(_)
+        | Error::DecryptError
+        | Error::PeerSentOversizedRecord => TlsFailed::Garbage,
+        Error::PeerIncompatible(_) | Error::NoApplicationProtocol => TlsFailed::NothingInCommon,
+        Error::NoCertificatesPresented => TlsFailed::NoCertificate,
+        Error::InvalidCertificate(_) => TlsFailed::BadCertificate,
+        Error::AlertReceived(_) => TlsFailed::RefusedByPeer,
+        _ => TlsFailed::Other,
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            Some(error) => error.fmt(f),
+            None => f.write_str("not done in time"),
+        }
+    }
+}

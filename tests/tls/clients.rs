@@ -1,0 +1,50 @@
+//! `tls.client_certificates`: whether a client has to say who it is.
+
+use std::sync::Arc;
+
+use tokio_rustls::rustls::ClientConfig;
+
+use crate::support::tls::{Ca, Tls};
+use crate::support::{Client, Node, wait_until};
+
+/// Whether a client comes in: with TLS 1.3 it hears only behind its own handshake that it does not.
+fn comes_in(node: &Node, config: &Arc<ClientConfig>) -> bool {
+    let Ok(tls) = Tls::dial(node.tls(), "localhost", config) else { return false };
+    tls.write_all(b"\r\n\r\n").is_ok() && tls.read(&mut [0; 2]).is_ok_and(|octets| octets == 2)
+}
+
+fn node(ca: &Ca, clients: &str) -> Node {
+    let client_ca = ca.path("ca.pem").display().to_string();
+    let extra = format!("client_ca = \"{client_ca}\"\nclient_certificates = \"{clients}\"\n");
+    Node::start(&ca.listener(&extra))
+}
+
+#[test]
+fn certificates_of_clients_are_taken_as_configured() {
+    let (ours, theirs) = (Ca::new(), Ca::new());
+    ours.issue("alice", &["sip:alice@example.com"]);
+    theirs.issue("alice", &["sip:alice@example.com"]);
+    for (clients, without, with_another) in
+        [("none", true, true), ("optional", true, false), ("required", false, false)]
+    {
+        let node = node(&ours, clients);
+        assert!(comes_in(&node, &ours.client_with(&ours, "alice")), "{clients}");
+        assert_eq!(comes_in(&node, &ours.client()), without, "{clients}");
+        assert_eq!(comes_in(&node, &ours.client_with(&theirs, "alice")), with_another, "{clients}");
+        let failed =
+            |reason: &str| node.metric(&format!("tls_handshakes_failed_total{{reason=\"{reason}\"}}"));
+        assert_eq!(failed("no_certificate"), u64::from(!without), "{clients}");
+        assert_eq!(failed("bad_certificate"), u64::from(!with_another), "{clients}");
+    }
+}
+
+#[test]
+fn a_client_that_does_not_trust_the_node_is_counted() {
+    let (ours, theirs) = (Ca::new(), Ca::new());
+    let node = Node::start(&ours.listener(""));
+    assert!(Tls::dial(node.tls(), "localhost", &theirs.client()).is_err());
+    wait_until("its alert is counted", || {
+        node.metric("tls_handshakes_failed_total{reason=\"refused_by_peer\"}") == 1
+    });
+    Client::tls(&node, &ours.client()).registers_outbound("alice", 1);
+}
