@@ -7,7 +7,7 @@
 //!
 //! | directory | what it holds | may import |
 //! | --- | --- | --- |
-//! | [`sip`] | SIP and STUN on the wire: octets in, values out | nothing of ours |
+//! | [`sip`] | SIP, STUN and WebSocket on the wire: octets in, values out | nothing of ours |
 //! | [`proto`] | the protocol's rules as state machines, without I/O, clock or randomness | `sip`, value types of `flowhold-cluster` |
 //! | [`net`] | sockets: listeners, TLS, admission, the bounded writer, ICMP errors, the admin endpoint | `sip`, `metrics` |
 //! | [`actor`] | thin shells that receive, ask `proto`, and carry out what it returns | all of these |

@@ -1,5 +1,5 @@
-//! Sockets: opening listeners, TLS, who is let in, what load balancers say of clients, the bounded writer, and what ICMP says of
-//! a UDP peer.
+//! Sockets: opening listeners, TLS, who is let in, what load balancers say of clients, how a WebSocket is opened, the bounded
+//! writer, and what ICMP says of a UDP peer.
 
 pub mod admin;
 pub mod admission;
