@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::program::Program;
 use crate::support::dialog::private_uri;
+use crate::support::tls::Ca;
 use crate::support::{Client, Node, wait_until};
 
 /// What the page is made of.
@@ -158,6 +159,7 @@ fn registers_and_is_reached(node: &Node, server: &str, transport: &str) {
     let invite = ua.invite("alice").set("Contact", format!("<{}>", private_uri("tester")));
     ua.ask(&invite).expect_status(100);
     browser.expect("rings");
+    browser.expect("failed Rejected");
     let refused = std::iter::repeat_with(|| ua.receive()).find(|response| response.status() >= 200).unwrap();
     assert_eq!(refused.status(), 486);
     ua.send(invite.ack(refused.header("To")).to_bytes());
@@ -170,4 +172,12 @@ fn registers_and_is_reached(node: &Node, server: &str, transport: &str) {
 fn jssip_in_chromium_registers_over_ws_and_is_reached() {
     let node = Node::start("[listen]\nws = [\"127.0.0.1:0\"]\n[outbound]\nflow_timer = \"2s\"\n");
     registers_and_is_reached(&node, &format!("ws://{}", node.listener("ws")), "WS");
+}
+
+#[test]
+fn jssip_in_chromium_registers_over_wss_and_is_reached() {
+    let ca = Ca::new();
+    let listener = format!("[listen]\nwss = [\"127.0.0.1:0\"]\n[tls]\n{}", ca.node());
+    let node = Node::start(&format!("{listener}[outbound]\nflow_timer = \"2s\"\n"));
+    registers_and_is_reached(&node, &format!("wss://{}", node.listener("wss")), "WSS");
 }

@@ -151,9 +151,9 @@ impl Client {
 
     /// As it stands in Via.
     pub(crate) fn transport(&self) -> &'static str {
-        match self.link {
+        match &self.link {
             Link::Tcp(_) => "TCP",
-            Link::Ws(_) => "WS",
+            Link::Ws(websocket) => websocket.transport(),
             Link::Tls(_) => "TLS",
             Link::Udp(_) => "UDP",
         }
@@ -169,7 +169,7 @@ impl Client {
     pub(crate) fn try_send(&self, octets: &[u8]) -> std::io::Result<()> {
         match &self.link {
             Link::Tcp(_) => self.stream().write_all(octets),
-            Link::Ws(websocket) => self.stream().write_all(&websocket.message(octets)),
+            Link::Ws(websocket) => websocket.write_all(&websocket.message(octets)),
             Link::Tls(tls) => tls.write_all(octets),
             Link::Udp(socket) => {
                 assert_eq!(socket.send(octets)?, octets.len());
@@ -363,7 +363,7 @@ impl Client {
     fn stream(&self) -> &TcpStream {
         match &self.link {
             Link::Tcp(stream) => stream,
-            Link::Ws(websocket) => &websocket.stream,
+            Link::Ws(websocket) => websocket.socket(),
             Link::Tls(tls) => tls.socket(),
             Link::Udp(_) => panic!("UDP has no stream"),
         }
@@ -404,6 +404,7 @@ impl Client {
             self.stream().set_read_timeout(Some(left.max(Duration::from_millis(1)))).unwrap();
             let read = match &self.link {
                 Link::Tls(tls) => tls.read(&mut octets),
+                Link::Ws(websocket) => websocket.read(&mut octets),
                 _ => self.stream().read(&mut octets),
             };
             match read {

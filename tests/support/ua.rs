@@ -26,7 +26,7 @@ impl Client {
 
     /// Over WebSocket nobody asks for it.
     fn rport(&self) -> &'static str {
-        if self.transport() == "WS" { "" } else { ";rport" }
+        if self.transport().starts_with("WS") { "" } else { ";rport" }
     }
 
     /// A REGISTER of this user's AOR, without Contact. All of one client have the same Call-ID and a rising `CSeq`.
@@ -69,7 +69,9 @@ impl Client {
 
     /// Where this client is reached.
     pub(crate) fn contact_uri(&self, user: &str) -> String {
-        format!("sip:{user}@{};transport={}", self.host(), self.transport().to_lowercase())
+        // RFC 7118 §5.2: `ws`, over TLS too.
+        let transport = self.transport().replace("WSS", "WS").to_lowercase();
+        format!("sip:{user}@{};transport={transport}", self.host())
     }
 
     /// Registers without outbound.

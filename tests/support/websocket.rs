@@ -1,11 +1,15 @@
 //! A peer that speaks SIP over WebSocket, and the octets of it: a request that opens one, frames.
 
 use std::cell::RefCell;
-use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
+
+use tokio_rustls::rustls::ClientConfig;
 
 use super::client::{Client, Link};
 use super::node::Node;
+use super::tls::Tls;
 
 pub(crate) const FIN: u8 = 0x80;
 pub(crate) const CONTINUATION: u8 = 0;
@@ -26,7 +30,7 @@ pub(crate) const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: 
 
 /// A connection on which frames have begun.
 pub(crate) struct WebSocket {
-    pub(super) stream: TcpStream,
+    below: Below,
     /// Of a frame that is not there whole.
     raw: RefCell<Vec<u8>>,
     /// The frames that came, each with its first octet, and that no test has taken.
@@ -35,7 +39,41 @@ pub(crate) struct WebSocket {
     kind: u8,
 }
 
+/// What carries the frames.
+enum Below {
+    Tcp(TcpStream),
+    Tls(Box<Tls>),
+}
+
 impl WebSocket {
+    pub(super) fn transport(&self) -> &'static str {
+        match self.below {
+            Below::Tcp(_) => "WS",
+            Below::Tls(_) => "WSS",
+        }
+    }
+
+    pub(super) fn socket(&self) -> &TcpStream {
+        match &self.below {
+            Below::Tcp(stream) => stream,
+            Below::Tls(tls) => tls.socket(),
+        }
+    }
+
+    pub(super) fn write_all(&self, octets: &[u8]) -> std::io::Result<()> {
+        match &self.below {
+            Below::Tcp(stream) => (&mut &*stream).write_all(octets),
+            Below::Tls(tls) => tls.write_all(octets),
+        }
+    }
+
+    pub(super) fn read(&self, octets: &mut [u8]) -> std::io::Result<usize> {
+        match &self.below {
+            Below::Tcp(stream) => (&mut &*stream).read(octets),
+            Below::Tls(tls) => tls.read(octets),
+        }
+    }
+
     /// What came, taken apart: the payload of messages.
     pub(super) fn take(&self, octets: &[u8]) -> Vec<u8> {
         let mut raw = self.raw.borrow_mut();
@@ -65,6 +103,13 @@ impl Client {
         Self::tcp_for_ws(node).upgraded(BINARY)
     }
 
+    /// A connection to the node's listener for WebSocket over TLS, which is called `localhost`.
+    #[track_caller]
+    pub(crate) fn wss(node: &Node, config: &Arc<ClientConfig>) -> Self {
+        let tls = Tls::dial(node.listener("wss"), "localhost", config).unwrap();
+        Self::over_tls(tls).upgraded(TEXT)
+    }
+
     /// A connection to that listener on which nothing was sent yet.
     #[track_caller]
     pub(crate) fn tcp_for_ws(node: &Node) -> Self {
@@ -82,17 +127,21 @@ impl Client {
     /// The same connection, on which frames begin now.
     #[track_caller]
     pub(crate) fn switched(self, kind: u8) -> Self {
-        let Link::Tcp(stream) = self.into_link() else { panic!("no stream") };
-        let (local, node): (SocketAddr, SocketAddr) =
-            (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
-        let websocket = WebSocket { stream, raw: RefCell::default(), frames: RefCell::default(), kind };
+        let below = match self.into_link() {
+            Link::Tcp(stream) => Below::Tcp(stream),
+            Link::Tls(tls) => Below::Tls(tls),
+            Link::Udp(_) | Link::Ws(_) => panic!("no stream"),
+        };
+        let websocket = WebSocket { below, raw: RefCell::default(), frames: RefCell::default(), kind };
+        let [local, node] = [websocket.socket().local_addr(), websocket.socket().peer_addr()];
+        let (local, node) = (local.unwrap(), node.unwrap());
         Self::new(Link::Ws(websocket), local, node)
     }
 
     /// Sends octets as they are.
     #[track_caller]
     pub(crate) fn send_raw(&self, octets: &[u8]) {
-        (&self.websocket().stream).write_all(octets).unwrap();
+        self.websocket().write_all(octets).unwrap();
     }
 
     /// Sends one frame.

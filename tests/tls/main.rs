@@ -9,3 +9,4 @@ mod clients;
 mod handshake;
 mod listener;
 mod reload;
+mod websocket;
