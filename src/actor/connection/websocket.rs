@@ -149,7 +149,11 @@ where
     pub(super) fn say_why(&mut self, reason: FlowClosed) {
         let code = match reason {
             FlowClosed::Drain | FlowClosed::Shutdown => Code::GoingAway,
-            FlowClosed::FlowTimer | FlowClosed::HeaderTimeout | FlowClosed::Flood => Code::Policy,
+            FlowClosed::FlowTimer
+            | FlowClosed::HeaderTimeout
+            | FlowClosed::Silent
+            | FlowClosed::Idle
+            | FlowClosed::Flood => Code::Policy,
             // Said before, or nobody would hear it.
             _ => return,
         };
