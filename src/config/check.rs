@@ -5,6 +5,7 @@ mod listen;
 mod location;
 mod tls;
 mod upstream;
+mod websocket;
 
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     check_node(config, &mut found);
     listen::check(config, &mut found);
     tls::check(config, &mut found);
+    websocket::check(config, &mut found);
     check_outbound(config, &mut found);
     check_registrar(config, &mut found);
     check_proxy(config, &mut found);

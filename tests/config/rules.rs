@@ -53,6 +53,37 @@ fn a_listener_on_all_addresses_says_what_via_carries() {
 }
 
 #[test]
+fn pages_that_may_open_a_websocket_are_named_by_their_origins() {
+    let listens = |rest: &str| format!("[listen]\nws = [\"192.0.2.1:80\"]\n{rest}");
+    assert_eq!(
+        warnings_of(&listens("")),
+        [
+            "listen.ws: without websocket.origins, whatever page somebody looks at may speak to 192.0.2.1:80 from their browser"
+        ]
+    );
+    for origins in ["\"https://phone.example.com\"", "\"http://localhost:8080\", \"null\""] {
+        assert_eq!(warnings_of(&listens(&format!("[websocket]\norigins = [{origins}]\n"))), [""; 0]);
+    }
+    assert_eq!(warnings_of("[listen]\nws = [\"127.0.0.1:8080\"]\n"), [""; 0]);
+    for (origin, given) in [("phone.example.com", "no scheme"), ("https://phone.example.com/", "a path")] {
+        let faults = faults_of(&format!("[websocket]\norigins = [\"{origin}\"]\n"));
+        assert_eq!(faults.len(), 1, "{given}: {faults:?}");
+        assert!(faults[0].contains("is no origin"), "{faults:?}");
+    }
+}
+
+#[test]
+fn a_websocket_is_asked_for_in_a_request_that_browsers_can_write() {
+    assert_fault(
+        "[websocket]\nmax_request = \"512B\"\n",
+        "websocket.max_request: below 1KiB: the requests of browsers are longer than that",
+    );
+    let faults = faults_of("[websocket]\npath = \"ws?a=b\"\n");
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].contains("is no path"), "{faults:?}");
+}
+
+#[test]
 fn load_balancers_are_addresses_or_networks_and_not_everybody() {
     let text = "[listen]\nproxy_protocol_from = [\"192.0.2.1\", \"10.0.0.0/8\", \"fd00::/8\"]\n";
     let listen = load_text(text, &[]).unwrap().config.listen;

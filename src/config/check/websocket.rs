@@ -1,0 +1,28 @@
+//! The rules of `[websocket]`.
+
+use super::Findings;
+use crate::config::model::Config;
+use crate::sip::Transport;
+
+pub(super) fn check(config: &Config, found: &mut Findings) {
+    let websocket = &config.websocket;
+    if websocket.max_request < 1024 {
+        found.fault(&["websocket.max_request"], "below 1KiB: the requests of browsers are longer than that");
+    }
+    let is_websocket = |transport: Transport| matches!(transport, Transport::Ws | Transport::Wss);
+    let outside = config
+        .listen
+        .each()
+        .find(|(transport, _, listener)| is_websocket(*transport) && !listener.address.ip().is_loopback());
+    if let Some((_, key, listener)) = outside
+        && websocket.origins.is_empty()
+    {
+        found.warning(
+            &[key, "websocket.origins"],
+            format!(
+                "without websocket.origins, whatever page somebody looks at may speak to {} from their browser",
+                listener.address
+            ),
+        );
+    }
+}
