@@ -5,18 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
 use crate::support::client::Client;
-use crate::support::{Dialog, dialog, wait_until};
+use crate::support::{Dialog, dialog, rings, wait_until};
 
 #[test]
 fn a_call_from_another_node_that_rings_is_put_through() {
     let mut cluster = Cluster::start(2, "[proxy]\nt1 = \"100ms\"\n");
     let (ua, caller) = (Client::tcp(cluster.node(0)), Client::tcp(cluster.node(1)));
     ua.registers_outbound("alice", 1);
-    let invite = caller.invite("alice");
-    caller.ask(&invite).expect_status(100);
-    let arrived = ua.receive().expect_method("INVITE");
-    ua.send(arrived.answer(180, "Ringing"));
-    caller.receive().expect_status(180);
+    let (invite, arrived) = rings(&caller, "alice", &ua);
 
     cluster.node(0).signal("-TERM");
     // It is the only connection there is, so its turn is at once.

@@ -4,7 +4,7 @@
 use crate::cluster::Cluster;
 use crate::support::client::Client;
 use crate::support::dialog;
-use crate::support::{Node, wait_until};
+use crate::support::{Node, rings, wait_until};
 
 /// How a UA is connected.
 type Connect = fn(&Node) -> Client;
@@ -63,11 +63,7 @@ fn a_call_that_is_given_up_is_cancelled_at_the_ua() {
     for (ua, caller) in WAYS {
         let (ua, caller) = (ua(cluster.node(0)), caller(cluster.node(1)));
         ua.registers_outbound("alice", 1);
-        let invite = caller.invite("alice");
-        caller.ask(&invite).expect_status(100);
-        let arrived = ua.receive().expect_method("INVITE");
-        ua.send(arrived.answer(180, "Ringing"));
-        caller.receive().expect_status(180);
+        let (invite, arrived) = rings(&caller, "alice", &ua);
         caller.ask(&invite.cancel()).expect_status(200);
         let cancel = ua.receive().expect_method("CANCEL");
         assert_eq!(cancel.top_via(), arrived.top_via(), "it is the INVITE's own");

@@ -1,13 +1,9 @@
 //! What becomes of links: certificates in place of the secret, congestion, and when a node with them is ready.
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use tempfile::TempDir;
-
 use crate::cluster::LEASE;
+use crate::support::tls::Ca;
 use crate::support::{Client, Node, RedisServer, wait_until};
 
 /// A node's own keys of a cluster, and those that are asked for.
@@ -37,41 +33,16 @@ fn patient() -> String {
 
 const SECRET: &str = "known to the nodes alone";
 
-/// A CA of the cluster's own, in files.
-struct Ca {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    directory: TempDir,
-}
-
-impl Ca {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let ca = Self { issuer, directory: tempfile::tempdir().unwrap() };
-        fs::write(ca.path("ca.pem"), ca.issuer.pem()).unwrap();
-        ca
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    /// The keys of a node with a certificate of this name.
-    fn keys_of(&self, name: &str, times: &str) -> String {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let (pem, private) = (self.path(&format!("{name}.pem")), self.path(&format!("{name}.key")));
-        fs::write(&pem, certificate.pem()).unwrap();
-        fs::write(&private, key.serialize_pem()).unwrap();
-        format!(
-            "{times}certificate = \"{}\"\nprivate_key = \"{}\"\nca = \"{}\"\n",
-            pem.display(),
-            private.display(),
-            self.path("ca.pem").display()
-        )
-    }
+/// The keys of a node with a certificate of this name.
+fn keys_of(ca: &Ca, name: &str, times: &str) -> String {
+    ca.issue(name, &[name]);
+    let at = |file: &str| ca.path(file).display().to_string();
+    format!(
+        "{times}certificate = \"{}\"\nprivate_key = \"{}\"\nca = \"{}\"\n",
+        at(&format!("{name}.pem")),
+        at(&format!("{name}.key")),
+        at("ca.pem"),
+    )
 }
 
 const TOKENS: &str = "[tokens]\nkeys = [\"7:0123456789abcdef\"]\n";
@@ -79,7 +50,7 @@ const TOKENS: &str = "[tokens]\nkeys = [\"7:0123456789abcdef\"]\n";
 #[test]
 fn with_certificates_links_are_tls_and_need_no_secret() {
     let (redis, ca) = (RedisServer::start(), Ca::new());
-    let start = |id| Node::start(&config(id, &redis, &ca.keys_of(id, &patient()), TOKENS));
+    let start = |id| Node::start(&config(id, &redis, &keys_of(&ca, id, &patient()), TOKENS));
     let (a, b) = (start("a"), start("node-b.example"));
     let ua = Client::tcp(&a);
     ua.registers_outbound("alice", 1);
@@ -96,8 +67,8 @@ fn with_certificates_links_are_tls_and_need_no_secret() {
 #[test]
 fn a_certificate_is_good_for_the_node_that_it_names() {
     let (redis, ca) = (RedisServer::start(), Ca::new());
-    let a = Node::start(&config("a", &redis, &ca.keys_of("a", &hasty()), TOKENS));
-    let thief = Node::start(&config("b", &redis, &ca.keys_of("c", &hasty()), TOKENS));
+    let a = Node::start(&config("a", &redis, &keys_of(&ca, "a", &hasty()), TOKENS));
+    let thief = Node::start(&config("b", &redis, &keys_of(&ca, "c", &hasty()), TOKENS));
     wait_until("each refuses the other", || {
         a.log().contains("its certificate does not name the node") && a.log().contains("no link to a node")
     });

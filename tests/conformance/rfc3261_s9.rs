@@ -1,7 +1,7 @@
 //! RFC 3261 §9 and §16.10: CANCEL, and §16.8: timer C.
 
 use crate::support::message::param;
-use crate::support::{Client, Node};
+use crate::support::{Client, Node, rings};
 
 #[test]
 fn s16_10_a_cancel_is_answered_at_once_and_ends_the_call_hop_by_hop() {
@@ -12,11 +12,7 @@ fn s16_10_a_cancel_is_answered_at_once_and_ends_the_call_hop_by_hop() {
         (Client::tcp(&node), Client::tcp(&node)),
     ] {
         ua.registers_outbound("bob", 1);
-        let invite = caller.invite("bob");
-        caller.ask(&invite).expect_status(100);
-        let arrived = ua.receive().expect_method("INVITE");
-        ua.send(arrived.answer(180, "Ringing"));
-        caller.receive().expect_status(180);
+        let (invite, arrived) = rings(&caller, "bob", &ua);
 
         let answer = caller.ask(&invite.cancel()).expect_status(200);
         assert!(answer.header("CSeq").ends_with("CANCEL"), "{answer}");

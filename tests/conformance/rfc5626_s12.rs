@@ -1,25 +1,15 @@
 //! RFC 5626 §12: nobody gets the requests of an AOR that is not theirs by what outbound adds.
 
-use std::net::UdpSocket;
-
+use crate::rfc5626_s5_1::{accept, edge_of_a_socket};
 use crate::support::dialog::private_uri;
-use crate::support::{Client, Message, Node, wait_until};
-
-/// An edge proxy, and behind it a socket that is its registrar.
-fn edge() -> (Node, Client) {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let edge = Node::start(&format!("[proxy]\nregistrar = \"sip:{}\"\n", socket.local_addr().unwrap()));
-    let registrar = Client::over(socket, &edge);
-    (edge, registrar)
-}
+use crate::support::{Client, Node, Request, wait_until};
 
 /// Registers a UA through the edge proxy; gives the Path that its registrar saves.
 fn path_of(ua: &Client, registrar: &Client) -> String {
     ua.send(ua.register_outbound("alice", 1).to_bytes());
-    let register: Message = registrar.receive().expect_method("REGISTER");
+    let register = registrar.receive().expect_method("REGISTER");
     let path = register.values("Path")[0].to_owned();
-    let contact = format!("Contact: {};expires=60\r\n", register.header("Contact"));
-    registrar.send(register.answer_with(200, "OK", &contact));
+    registrar.send(accept(&register, ""));
     ua.receive_final().expect_status(200);
     path
 }
@@ -48,9 +38,8 @@ fn s12_a_registration_that_is_refused_saves_neither_path_nor_binding() {
     let node = Node::start("");
     let attacker = Client::tcp(&node);
     let path = "<sip:made-up@192.0.2.1;lr>";
-    let second_hop = |request: crate::support::Request| {
-        request.with("Via", "SIP/2.0/TCP 192.0.2.9;branch=z9hG4bKua").with("Path", path)
-    };
+    let second_hop =
+        |request: Request| request.with("Via", "SIP/2.0/TCP 192.0.2.9;branch=z9hG4bKua").with("Path", path);
     let two = format!("<sip:a@192.0.2.1>, {}", attacker.register_outbound("alice", 1).field("Contact"));
     for (register, status) in [
         (attacker.register_contact("alice").with("Path", path), 420),
@@ -80,7 +69,7 @@ fn s12_a_path_leads_requests_for_the_aor_it_was_registered_for_and_no_other() {
 
 #[test]
 fn s12_an_edge_proxy_uses_a_flow_for_a_token_of_its_own_and_for_nothing_else() {
-    let (edge, registrar) = edge();
+    let (edge, registrar) = edge_of_a_socket("");
     let ua = Client::tcp(&edge);
     let path = path_of(&ua, &registrar);
     let along =
@@ -91,7 +80,7 @@ fn s12_an_edge_proxy_uses_a_flow_for_a_token_of_its_own_and_for_nothing_else() {
     registrar.receive_final().expect_status(200);
 
     // The token of another edge proxy's flow, as this one's.
-    let (other, other_registrar) = self::edge();
+    let (other, other_registrar) = edge_of_a_socket("");
     let other_path = path_of(&Client::tcp(&other), &other_registrar);
     let behind = path.split_once('@').unwrap().1;
     let token = other_path.split_once('@').unwrap().0;

@@ -7,7 +7,7 @@ use crate::support::dialog::call;
 use crate::support::{Client, Message, Node, wait_until};
 
 /// An edge proxy, and behind it a socket that is its registrar.
-fn edge_of_a_socket(extra: &str) -> (Node, Client) {
+pub(crate) fn edge_of_a_socket(extra: &str) -> (Node, Client) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let edge =
         Node::start(&format!("[proxy]\nregistrar = \"sip:{}\"\n{extra}", socket.local_addr().unwrap()));
@@ -25,7 +25,7 @@ fn edge_of(registrar: &Node, transport: &str, id: &str, extra: &str) -> Node {
 }
 
 /// The 200 of a registrar that is not ours, with these lines.
-fn accept(register: &Message, lines: &str) -> Vec<u8> {
+pub(crate) fn accept(register: &Message, lines: &str) -> Vec<u8> {
     register.answer_with(200, "OK", &format!("Contact: {};expires=60\r\n{lines}", register.header("Contact")))
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, DEADLINE, Dialog, Node, stun, wait_until};
+use crate::support::{Client, DEADLINE, Dialog, Node, rings, stun, wait_until};
 
 fn node(drain: &str, extra: &str) -> Node {
     Node::start(&format!("[node]\ndrain = \"{drain}\"\n{extra}"))
@@ -77,11 +77,7 @@ fn a_call_that_rings_is_put_through_and_its_flows_are_closed_after_that() {
     let mut node = node("5s", "[proxy]\nt1 = \"100ms\"\n");
     let (caller, ua) = (Client::tcp(&node), Client::tcp(&node));
     ua.registers_outbound("bob", 1);
-    let invite = caller.invite("bob");
-    caller.ask(&invite).expect_status(100);
-    let arrived = ua.receive().expect_method("INVITE");
-    ua.send(arrived.answer(180, "Ringing"));
-    caller.receive().expect_status(180);
+    let (invite, arrived) = rings(&caller, "bob", &ua);
 
     drains(&node);
     // The turn of one is at once, of the other after half of the time.

@@ -128,6 +128,17 @@ pub(crate) fn private_uri(user: &str) -> String {
     format!("sip:{user}@192.0.2.77:5062")
 }
 
+/// `caller` calls the AOR of `user`, whose UA is `ua`, and it rings. Returns the INVITE, and what arrived of it.
+#[track_caller]
+pub(crate) fn rings(caller: &Client, user: &str, ua: &Client) -> (Request, Message) {
+    let invite = caller.invite(user);
+    caller.ask(&invite).expect_status(100);
+    let arrived = ua.receive().expect_method("INVITE");
+    ua.send(arrived.answer(180, "Ringing"));
+    caller.receive().expect_status(180);
+    (invite, arrived)
+}
+
 /// `caller` calls the AOR of `user`, whose UA is `ua`: it rings, is answered and acknowledged.
 #[track_caller]
 pub(crate) fn call<'c>(caller: &'c Client, user: &str, ua: &'c Client) -> (Dialog<'c>, Dialog<'c>) {

@@ -30,7 +30,7 @@ pub(crate) mod wait;
 pub(crate) mod websocket;
 
 pub(crate) use client::Client;
-pub(crate) use dialog::{Dialog, call};
+pub(crate) use dialog::{Dialog, call, rings};
 pub(crate) use message::Message;
 pub(crate) use node::Node;
 pub(crate) use redis::RedisServer;
