@@ -1,5 +1,5 @@
 //! The command line: `flowhold` or `flowhold node` runs a node, `flowhold check` looks at its configuration,
-//! `flowhold token decode` at a flow token; `flowhold ua` is a user agent, `flowhold demo` a demonstration.
+//! `flowhold token decode` at a flow token; `flowhold passwd` writes the users; `flowhold ua` is a user agent, `flowhold demo` a demonstration.
 //!
 //! Exit status: 0 when all went well, 1 when what was asked for could not be done, 2 when what it was asked for is wrong
 //! (the command line, the configuration, a listener that it names). `flowhold ua` says more.
@@ -61,6 +61,13 @@ enum Command {
     /// a connection, and shows that messages take the other one until the first is formed anew. It needs no
     /// configuration and no network, and leaves nothing behind. Exit status 1: something did not happen as it should.
     Demo,
+    /// Adds a user or changes its password, or removes it, in the file that nodes know their users from.
+    ///
+    /// It asks for the password, or takes a line from standard input if that is no terminal. What is stored is not the
+    /// password but its hashes for digest authentication, for the algorithms of `auth.algorithms`; nodes that run see the
+    /// change within a second. The file is replaced as a whole, with its comments, and is for its owner alone.
+    #[command(after_long_help = cli::passwd::EXAMPLES)]
+    Passwd(cli::passwd::Passwd),
     /// Looks at flow tokens.
     Token {
         #[command(subcommand)]
@@ -85,8 +92,10 @@ const EXAMPLES: &str = "\
 Examples:
   Try it out on this machine, with the defaults:
       flowhold
-  Run it for a domain, with TCP on all addresses:
-      FLOWHOLD__NODE__DOMAINS=example.com FLOWHOLD__LISTEN__TCP=0.0.0.0:5060 flowhold
+  Run it for a domain, with TCP on all addresses, for the users of ./users.toml:
+      flowhold passwd alice@example.com
+      FLOWHOLD__NODE__DOMAINS=example.com FLOWHOLD__LISTEN__TCP=0.0.0.0:5060 \\
+        FLOWHOLD__AUTH__MODE=digest flowhold
   Find out what is wrong with a configuration:
       flowhold check --config /etc/flowhold.toml";
 
@@ -97,6 +106,7 @@ fn main() -> ExitCode {
         Command::Check(layers) => cli::check::run(&layers),
         Command::Ua(options) => cli::ua::run(&options),
         Command::Demo => cli::demo::run(),
+        Command::Passwd(options) => cli::passwd::run(&options),
         Command::Token { command: Token::Decode(decode) } => cli::token::decode(&decode),
     }
 }

@@ -1,7 +1,10 @@
 //! Where what comes over a flow goes: to the registrar, to a proxy, or between a UA and the node that sent it a request.
 
+use std::rc::Rc;
+
 use flowhold_cluster::flow::Flow;
 
+use super::auth::Admitted;
 use super::connection::Client;
 use super::flows::Undelivered;
 use super::message::{Deliver, Inbound, Register};
@@ -17,7 +20,7 @@ impl Worker {
     /// Hands what came over a flow to the actor that serves it.
     ///
     /// Returns the answer to a request that no actor has room for.
-    pub fn dispatch(&self, message: Message, source: Source) -> Option<Wire> {
+    pub fn dispatch(self: &Rc<Self>, message: Message, source: Source) -> Option<Wire> {
         if !message.is_request() {
             self.dispatch_response(message, source);
             return None;
@@ -29,9 +32,17 @@ impl Worker {
             event_log::register(&message, &source, 503);
             return self.answer(&message, source, 503, "Node Is Draining");
         }
+        match self.authenticate(message, source) {
+            Admitted::Onward(message) => self.serve(message, source),
+            Admitted::Done(answer) => answer,
+        }
+    }
+
+    /// Hands a request to the registrar or the proxy.
+    fn serve(&self, message: Message, source: Source) -> Option<Wire> {
         // As an edge proxy the node is not the registrar: REGISTER is a request like any other.
         let is_registrar = self.node.next_hops.registrar.is_none();
-        if method != Method::Register || !is_registrar {
+        if message.method() != Method::Register || !is_registrar {
             return self.dispatch_to_own_proxy(message, source);
         }
         let full = self.peers.registrar.try_send(Register { message, source }).err();

@@ -1,8 +1,9 @@
-//! The keys of flow tokens, from the configuration.
+//! The keys of flow tokens and of nonces, from the configuration.
 
 use flowhold_cluster::token::KeyRing;
 
 use crate::config::Config;
+use crate::proto::auth;
 
 /// The id of the key that is derived from the cluster's secret.
 const DERIVED: u8 = 0;
@@ -18,6 +19,16 @@ pub fn configured(config: &Config) -> Option<KeyRing> {
     let mut secrets = keys.chain(derived).peekable();
     secrets.peek()?;
     Some(KeyRing::new(secrets).expect("the configuration was checked: ids differ, secrets are long enough"))
+}
+
+/// The keys that nonces are made with: of the same secrets as those of tokens, or of a random one for this run.
+pub fn for_auth(config: &Config) -> auth::Keys {
+    let keys: Vec<&[u8]> = config.tokens.keys.iter().map(|key| key.secret.as_bytes()).collect();
+    match &config.cluster.secret {
+        _ if !keys.is_empty() => auth::Keys::new(keys),
+        Some(secret) => auth::Keys::new([secret.as_bytes()]),
+        None => auth::Keys::new([&rand::random::<[u8; 32]>()[..]]),
+    }
 }
 
 /// The keys that a node goes by: the configured ones, or a random one for this run.

@@ -13,11 +13,12 @@
 //! | [`node_link`] | one per other node and worker | [`MemberGone`](message::MemberGone), [`FlowFailed`](message::FlowFailed) |
 //!
 //! They know each other's messages and a `Recipient`, never each other's type. [`flows`] is the way to a flow from
-//! any worker, [`gate`] what their peers may send, [`worker`] what the actors of one worker share, [`cluster`] what all
+//! any worker, [`gate`] what their peers may send, [`auth`] who they prove to be, [`worker`] what the actors of one worker share, [`cluster`] what all
 //! of them know of other nodes,
 //! [`membership`] and [`node`] start and end them all.
 
 pub mod accept;
+pub mod auth;
 pub mod cluster;
 pub mod connection;
 pub mod dialer;

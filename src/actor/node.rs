@@ -22,10 +22,13 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::auth::Auth;
+use super::auth::user_file::UserFileError;
 use super::cluster::join;
 use super::drain::drain;
 use super::flows::FlowTable;
 use super::gate::Gate;
+use super::key_ring;
 use super::listeners::Listeners;
 use super::membership::Membership;
 use super::message::{AskUnderWay, Unregister};
@@ -69,6 +72,9 @@ pub enum StartError {
     /// A next hop has no address.
     #[error(transparent)]
     NextHop(#[from] NotFound),
+    /// There are no users to be had.
+    #[error("auth.users: {0}")]
+    Users(#[from] UserFileError),
     /// A certificate or key is of no use.
     #[error("{section}: {fault}")]
     Tls {
@@ -163,8 +169,12 @@ fn node(
         Some(cluster) => Arc::new(cluster.location.clone()),
         None => Arc::new(Memory::new(join::memory(&config))),
     };
+    let tokens = Arc::new(key_ring::of_node(&config));
+    let auth = Auth::new(&config, &run, &next_hops, &tokens)?;
     Ok(Node {
         run,
+        tokens,
+        auth,
         ping_wait: settings::ping_wait(&config),
         registrar: settings::registrar(&config),
         gate: Gate::new(&config.limits, &next_hops),
@@ -190,6 +200,11 @@ async fn purge(node: &Node) -> Infallible {
     loop {
         every.tick().await;
         node.relayed.purge();
+        if let Some(auth) = &node.auth {
+            let users = Arc::clone(&auth.users);
+            // A long list takes its time.
+            let _ = tokio::task::spawn_blocking(move || users.look_again()).await;
+        }
         if let Err(error) = node.location.purge(node.clock.now()).await {
             warn!(%error, "clearing up has to wait");
         }

@@ -1,6 +1,6 @@
 //! What the actors share: the node's part that every worker sees, and the worker's own.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
@@ -9,9 +9,11 @@ use actix::Recipient;
 use flowhold_cluster::binding::{Aor, Binding, Timestamp};
 use flowhold_cluster::flow::{Flow, NodeRun};
 use flowhold_cluster::location::{Change, Changes, Known, Location, Update, UpdateError};
+use flowhold_cluster::token::KeyRing;
 use futures_util::FutureExt;
 use tracing::{debug, info, warn};
 
+use super::auth::Auth;
 use super::cluster::Cluster;
 use super::flows::FlowTable;
 use super::gate::Gate;
@@ -23,6 +25,7 @@ use super::tls::Tls;
 use crate::config::Config;
 use crate::metrics::{FlowClosed, Metrics, Notices, Refused};
 use crate::net::admission::Admission;
+use crate::proto::auth::Authenticator;
 use crate::proto::drain::Course;
 use crate::proto::keepalive::PingWait;
 use crate::proto::registrar;
@@ -56,6 +59,10 @@ pub struct Node {
     pub relayed: RelayedRequests,
     /// Which flow leads to which AOR.
     pub location: Arc<dyn Location>,
+    /// What flow tokens are made and read with.
+    pub tokens: Arc<KeyRing>,
+    /// Who has to prove who they are; none: nobody.
+    pub auth: Option<Auth>,
     /// Its part in a cluster; none: it stands alone.
     pub cluster: Option<Arc<Cluster>>,
     /// The time that bindings are measured in.
@@ -163,6 +170,8 @@ pub struct Worker {
     pub peers: Peers,
     /// What becomes of other nodes' requests.
     pub relay: Relay,
+    /// Who has proved who they are; none: nobody has to.
+    pub authenticator: Option<RefCell<Authenticator>>,
     /// Whoever keeps connections to next hops, and has to know when one fails.
     pub dialer: OnceCell<Recipient<FlowFailed>>,
 }
@@ -170,6 +179,9 @@ pub struct Worker {
 impl Worker {
     /// Tells everyone who has to know that a flow failed.
     pub fn flow_failed(&self, flow: Flow) {
+        if let Some(authenticator) = &self.authenticator {
+            authenticator.borrow_mut().trust.end(&flow);
+        }
         let Peers { bindings_of, branches_on, .. } = &self.peers;
         for watcher in std::iter::once(bindings_of).chain(branches_on).chain(self.dialer.get()) {
             // Not `try_send`: a full mailbox must not keep a dead flow's bindings alive. What can queue up is

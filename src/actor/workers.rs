@@ -1,6 +1,6 @@
 //! Starts the actors of all workers, and opens their listeners when everything behind them is there.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -11,9 +11,9 @@ use flowhold_cluster::flow::FlowId;
 use tokio::net::TcpListener;
 
 use super::accept::accept;
+use super::auth;
 use super::cluster;
 use super::dialer::Dialer;
-use super::key_ring;
 use super::links;
 use super::listeners::{Kind, Listeners};
 use super::message::{AskUnderWay, FlowFailed, Inbound, Members, Unregister, UpstreamChanged, WayOut};
@@ -47,12 +47,12 @@ pub(super) async fn start(
     let served = listeners.served();
     let mut registrars = Vec::new();
     let mut proxies = Vec::new();
-    let tokens = Arc::new(key_ring::of_node(&node.config));
+    let tokens = &node.tokens;
     let mut relays = Vec::new();
     let relay_secret = rand::random();
     for (index, arbiter) in (0..).zip(arbiters) {
         registrars.push(Registrar::start_on(&arbiter.handle(), Arc::clone(node)));
-        let settings = settings::proxy(node, Arc::clone(&tokens), index, &served);
+        let settings = settings::proxy(node, Arc::clone(tokens), index, &served);
         relays.push(Relay::new(&settings, relay_secret));
         let core = Core::new(settings, rand::random());
         proxies.push(Proxy::start_on(&arbiter.handle(), core, Arc::clone(node)));
@@ -81,7 +81,9 @@ pub(super) async fn start(
         let hear_of_upstreams = hear_of_upstreams.clone();
         let (opened, open) = tokio::sync::oneshot::channel();
         arbiter.spawn_fn(move || {
-            let worker = Rc::new(Worker { index, node, peers, relay, dialer: OnceCell::new() });
+            let authenticator = auth::authenticator(&node.config).map(RefCell::new);
+            let worker = Worker { index, node, peers, relay, authenticator, dialer: OnceCell::new() };
+            let worker = Rc::new(worker);
             let links = doors.open(&worker, &proxy);
             let _ = opened.send(links.map(|links| (links, upstream::start(&worker, &hear_of_upstreams))));
         });

@@ -3,9 +3,10 @@
 use std::io::stdout;
 use std::process::ExitCode;
 
+use flowhold::actor::auth::user_file::UserFile;
 use flowhold::actor::cluster::join;
 use flowhold::actor::tls::Tls;
-use flowhold::config::{Config, Fault, Loaded};
+use flowhold::config::{AuthMode, Config, Fault, Loaded};
 
 use super::{ConfigurationFiles, WRONG, say};
 
@@ -28,6 +29,13 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
             }
             if let Err(fault) = Tls::read(&config) {
                 say(&mut stdout(), &format!("tls: {fault}"));
+                return ExitCode::from(WRONG);
+            }
+            let auth = &config.auth;
+            if auth.mode == Some(AuthMode::Digest)
+                && let Err(fault) = UserFile::open(&auth.users)
+            {
+                say(&mut stdout(), &format!("auth.users: {fault}"));
                 return ExitCode::from(WRONG);
             }
             say(&mut stdout(), &summary(&config));

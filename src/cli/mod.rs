@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod node;
+pub(crate) mod passwd;
 pub(crate) mod token;
 pub(crate) mod ua;
 

@@ -38,6 +38,7 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
             match error {
                 StartError::Listen { .. }
                 | StartError::NextHop(_)
+                | StartError::Users(_)
                 | StartError::Tls { .. }
                 | StartError::Redis(_)
                 | StartError::RedisFile { .. } => ExitCode::from(WRONG),

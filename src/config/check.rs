@@ -1,5 +1,6 @@
 //! The rules between keys: what cannot work is a fault, what works and is probably not meant is a warning.
 
+mod auth;
 mod cluster;
 mod listen;
 mod location;
@@ -46,6 +47,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     check_registrar(config, &mut found);
     check_proxy(config, &mut found);
     check_tokens(config, &mut found);
+    auth::check(config, &mut found);
     location::check(config, &mut found);
     cluster::check(config, &mut found);
     upstream::check(config, &mut found);

@@ -8,7 +8,7 @@
 //! Each layer is checked on its own, key by key, so that a fault names where it stands; then the layers are merged and the
 //! rules between keys are checked. Every fault is reported, not only the first.
 //!
-//! - `model`: the types, one field per key; those of two sections are in `listen` and `tls`
+//! - `model`: the types, one field per key; those of three sections are in `auth`, `listen` and `tls`
 //! - `load`: the layers, and from which of them a value came
 //! - `check`: the rules between keys, faults and warnings
 //! - `units`: durations, sizes, addresses and names as they are written
@@ -19,6 +19,7 @@
 //!
 //! A key that has no effect is no key: what this version does not do, it does not accept.
 
+mod auth;
 mod check;
 mod fault;
 mod listen;
@@ -31,6 +32,7 @@ mod tls;
 mod units;
 mod upstream;
 
+pub use auth::{Algorithm, Auth, AuthMode, Strangers};
 pub use fault::{Fault, Faults};
 pub use listen::{Listen, Listener};
 pub use load::{DEFAULTS, Loaded, load};

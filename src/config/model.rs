@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::auth::Auth;
 use super::listen::Listen;
 use super::next_hop::{self, NextHop, Route};
 use super::secret::Secret;
@@ -27,6 +28,7 @@ pub struct Config {
     pub registrar: Registrar,
     pub proxy: Proxy,
     pub tokens: Tokens,
+    pub auth: Auth,
     pub location: Location,
     pub cluster: Cluster,
     pub limits: Limits,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
+use super::auth::{Algorithm, AuthMode, Strangers};
 use super::listen::Listener;
 use super::model::{LogFormat, PingTimeout, Profile, RedisMode, Store, TokenKey, WhenDown};
 use super::secret::Secret;
@@ -112,6 +113,47 @@ pub(super) fn token_keys<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Token
         })
     };
     keys.iter().enumerate().map(parse).collect()
+}
+
+/// `""` is none.
+pub(super) fn auth_mode<'de, D: Deserializer<'de>>(from: D) -> Result<Option<AuthMode>, D::Error> {
+    one_of(from, &[("", None), ("none", Some(AuthMode::None)), ("digest", Some(AuthMode::Digest))])
+}
+
+/// A text that stands in quotes in a challenge, lower case; `""` is none.
+pub(super) fn realm<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    text(from, |text| {
+        let is_inside = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '@');
+        if text.chars().all(|c| is_inside(c) || c == ' ') {
+            Ok(text.to_ascii_lowercase())
+        } else {
+            Err(format!("`{text}` is not a realm: letters, digits and signs other than \", \\ and @"))
+        }
+    })
+}
+
+/// A list of algorithms, none twice.
+pub(super) fn algorithms<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Algorithm>, D::Error> {
+    let mut found = Vec::new();
+    for name in Vec::<String>::deserialize(from)? {
+        let algorithm = match name.to_ascii_uppercase().as_str() {
+            "SHA-256" => Algorithm::Sha256,
+            "MD5" => Algorithm::Md5,
+            _ => {
+                let reason = format!("`{name}` is not among what this version has: \"SHA-256\", \"MD5\"");
+                return Err(D::Error::custom(reason));
+            }
+        };
+        if found.contains(&algorithm) {
+            return Err(D::Error::custom(format!("{name} stands there twice")));
+        }
+        found.push(algorithm);
+    }
+    Ok(found)
+}
+
+pub(super) fn strangers<'de, D: Deserializer<'de>>(from: D) -> Result<Strangers, D::Error> {
+    one_of(from, &[("refuse", Strangers::Refuse), ("accept", Strangers::Accept)])
 }
 
 pub(super) fn profile<'de, D: Deserializer<'de>>(from: D) -> Result<Profile, D::Error> {

@@ -203,6 +203,38 @@ label! {
 }
 
 label! {
+    /// What came of asking a request who it is from.
+    Authentication = "outcome" {
+        /// Its credentials were right.
+        Proved => "proved",
+        /// Its flow was trusted.
+        Trusted => "trusted",
+        /// A retransmission.
+        Repeated => "repeated",
+        /// 401 or 407: it had no credentials.
+        Challenged => "challenged",
+        /// 401 or 407: its nonce had aged.
+        Stale => "stale",
+        /// 401 or 407: its nonce was used for another request.
+        Replayed => "replayed",
+        /// 401 or 407: the password was wrong.
+        WrongPassword => "wrong_password",
+        /// 401 or 407: there is no such user, or it has no secret for the algorithm.
+        UnknownUser => "unknown_user",
+        /// 403: it spoke for another than its user.
+        NotOwn => "not_own",
+        /// 403: it came from another domain.
+        Stranger => "stranger",
+        /// 400: its credentials cannot be read, or are for another URI.
+        Malformed => "malformed",
+        /// 503: too many wrong passwords from its address.
+        Throttled => "throttled",
+        /// 503: the users cannot be asked.
+        Unavailable => "unavailable",
+    }
+}
+
+label! {
     /// Why a TLS handshake that a client began was not done.
     TlsFailed = "reason" {
         /// What came was no TLS, or broke its rules.

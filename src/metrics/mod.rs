@@ -25,8 +25,8 @@ use crate::sip::{Method, Transport};
 
 pub use family::{Counters, Gauges, Label};
 pub use label::{
-    BranchFailed, FlowClosed, LinkSide, RedisFailure, Refused, Status, TlsFailed, TlsHandshake,
-    TransactionKind,
+    Authentication, BranchFailed, FlowClosed, LinkSide, RedisFailure, Refused, Status, TlsFailed,
+    TlsHandshake, TransactionKind,
 };
 pub use notices::{Notices, Summary};
 pub use upstream::{UpstreamFailed, UpstreamState, Upstreams};
@@ -47,6 +47,8 @@ pub struct Metrics {
     pub flows_closed: Counters<FlowClosed>,
     /// What was not taken, and why.
     pub refused: Counters<Refused>,
+    /// Requests that were asked who they are from, and what came of it.
+    pub authentications: Counters<Authentication>,
     /// Requests that came in, each retransmission too.
     pub requests: Counters<Method>,
     /// Responses that went out, this node's own and forwarded ones.
@@ -100,6 +102,11 @@ impl Metrics {
             tls_failed: add(&mut registry, "tls_handshakes_failed", "Those that were not, by reason"),
             flows_closed: add(&mut registry, "flows_closed", "Flows that ended, by reason"),
             refused: add(&mut registry, "refused", "What was not taken, by reason"),
+            authentications: add(
+                &mut registry,
+                "authentications",
+                "Requests that were asked who they are from, by outcome",
+            ),
             requests: add(&mut registry, "requests", "Requests that came in"),
             responses: add(&mut registry, "responses", "Responses that went out"),
             pings: add(&mut registry, "pings", "Pings that were answered"),

@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod auth;
 mod cluster;
 mod command_line;
 mod defaults;
 mod layers;
 mod next_hops;
+mod passwd;
 mod rules;
 mod token;
 mod upstreams;

@@ -44,11 +44,12 @@ fn a_node_has_a_listener_and_each_once() {
 
 #[test]
 fn a_listener_on_all_addresses_says_what_via_carries() {
-    let warnings = warnings_of("[listen]\ntcp = [\"0.0.0.0:5060\"]\n");
+    let warnings = warnings_of("[auth]\nmode = \"none\"\n[listen]\ntcp = [\"0.0.0.0:5060\"]\n");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].starts_with("listen.tcp: Via and Path will carry "), "{warnings:?}");
     assert!(!warnings[0].contains("carry 0.0.0.0"), "{warnings:?}");
-    let told = "[listen]\ntcp = [\"0.0.0.0:5060\"]\nadvertise = \"sip.example.com\"\n";
+    let told =
+        "[auth]\nmode = \"none\"\n[listen]\ntcp = [\"0.0.0.0:5060\"]\nadvertise = \"sip.example.com\"\n";
     assert_eq!(warnings_of(told), [""; 0]);
 }
 

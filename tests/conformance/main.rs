@@ -32,4 +32,6 @@ mod rfc5626_s7_flows;
 mod rfc5626_s8;
 mod rfc7118;
 mod rfc7118_handshake;
+mod rfc7616;
+mod rfc8760;
 mod shape;

@@ -34,15 +34,17 @@ fn yaml(name: &str) -> Vec<Yaml> {
     YamlLoader::load_from_str(&text(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// `flowhold check` takes this configuration with these variables, and a file for the secret.
+/// `flowhold check` takes this configuration with these variables, and files for the secret and the users.
 #[track_caller]
 fn assert_good(configuration: &Path, variables: &[(String, String)]) {
     let secret = tempfile::NamedTempFile::new().unwrap();
     fs::write(secret.path(), "0123456789abcdef0123456789abcdef\n").unwrap();
+    let users = tempfile::NamedTempFile::new().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_flowhold"))
         .args(["check", "--config"])
         .arg(configuration)
         .env("FLOWHOLD__CLUSTER__SECRET_FILE", secret.path())
+        .env("FLOWHOLD__AUTH__USERS", users.path())
         .envs(variables.iter().cloned())
         .output()
         .unwrap();

@@ -6,6 +6,7 @@
 mod support;
 
 mod drain;
+mod fail2ban;
 mod files;
 mod local_cluster;
 mod proxy_protocol;

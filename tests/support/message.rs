@@ -106,6 +106,12 @@ impl Message {
         }
     }
 
+    /// Each header field of this name, whole.
+    pub(crate) fn fields<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let named = |(named, _): &&(String, String)| named.eq_ignore_ascii_case(name);
+        self.fields.iter().filter(named).map(|(_, value)| &**value).collect::<Vec<_>>().into_iter()
+    }
+
     /// All values of a header field: of repeated fields, and of lists with commas.
     pub(crate) fn values(&self, name: &str) -> Vec<&str> {
         let found = self.fields.iter().filter(|(named, _)| named.eq_ignore_ascii_case(name));

@@ -7,6 +7,7 @@
 //! - `client`: a peer over TCP, TLS or UDP: sends octets, receives messages, asserts silence and the end of a connection
 //! - `request`: makes requests; `message`: reads what arrived and answers it
 //! - `dialog`: a dialog, and a call that makes one
+//! - `digest`: a node's users, and credentials
 //! - `ua`: what a UA does with them: register, send, take in, answer
 //! - `redis`: a `redis-server` of the test's own
 //! - `ua_process`: `flowhold ua` as a process, and what it says happens
@@ -18,6 +19,7 @@
 
 pub(crate) mod client;
 pub(crate) mod dialog;
+pub(crate) mod digest;
 pub(crate) mod message;
 pub(crate) mod node;
 pub(crate) mod redis;

@@ -67,6 +67,12 @@ impl Request {
         self
     }
 
+    /// What a digest is of.
+    pub(crate) fn method_and_uri(&self) -> (&str, &str) {
+        let mut words = self.start_line.split(' ');
+        (words.next().unwrap(), words.next().unwrap())
+    }
+
     pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
+use super::authenticator::Outcome;
 use super::demand::{Rules, Wanted};
-use super::gate::Outcome;
 use super::keys::Keys;
 use crate::proto::Source;
 use crate::sip::digest::Challenge;

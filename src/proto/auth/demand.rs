@@ -123,7 +123,7 @@ impl Rules {
     }
 
     /// Whose AOR it is, if it is one of ours.
-    fn user(&self, uri: &Uri<'_>) -> Option<User> {
+    pub(super) fn user(&self, uri: &Uri<'_>) -> Option<User> {
         let domain = self.domains.iter().find(|domain| domain.eq_ignore_ascii_case(uri.host))?;
         uri.user?;
         let aor = uri.canonical_aor().ok()?;

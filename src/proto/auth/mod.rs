@@ -19,7 +19,7 @@
 //! | concept | file |
 //! | --- | --- |
 //! | what is asked of which request | `demand.rs` |
-//! | credentials: found, checked, and what becomes of the request | `gate.rs` |
+//! | credentials: found, checked, and what becomes of the request | `authenticator.rs` |
 //! | a nonce that every node of a cluster can check | `nonce.rs` |
 //! | how often a nonce was used | `replay.rs` |
 //! | requests that come again over UDP | `repeats.rs` |
@@ -33,9 +33,9 @@
 //! callee's.
 
 mod answer;
+mod authenticator;
 mod demand;
 mod failures;
-mod gate;
 mod keys;
 mod nonce;
 mod repeats;
@@ -47,9 +47,9 @@ mod trust;
 mod tests;
 
 pub use answer::Answer;
+pub use authenticator::{Authenticator, Found, Outcome, Question, Shared, Step};
 pub use demand::{Rules, Strangers};
 pub use failures::Failures;
-pub use gate::{Found, Gate, Outcome, Question, Shared, Step};
 pub use keys::Keys;
 pub use nonce::{Nonce, Nonces};
 pub use repeats::Repeats;

@@ -1,6 +1,6 @@
 //! Requests over UDP that were let through lately, so that a retransmission gets as far as the transaction that it is of.
 //!
-//! It has the credentials of its first copy, whose count is used up. What knows a retransmission is behind the gate, and
+//! It has the credentials of its first copy, whose count is used up. What knows a retransmission is behind it, and
 //! remembers for no less than 64 T1 (RFC 3261 §17.2.2), so what is let through here again is served once.
 
 use std::collections::{HashMap, VecDeque};

@@ -15,8 +15,8 @@ use flowhold_cluster::flow::{Flow, FlowId, NodeRun};
 use flowhold_cluster::token::KeyRing;
 
 use super::{
-    Answer, Failures, Found, Gate, Keys, Nonces, Outcome, Repeats, Replay, Rules, Secrets, Shared, Step,
-    Strangers, Terms, Trust, User,
+    Answer, Authenticator, Failures, Found, Keys, Nonces, Outcome, Repeats, Replay, Rules, Secrets, Shared,
+    Step, Strangers, Terms, Trust, User,
 };
 use crate::proto::Source;
 use crate::proto::login::Login;
@@ -39,7 +39,7 @@ fn run(node: &str, epoch: u64) -> NodeRun {
 /// A node with one worker, whose users are alice and bob, each with their name as password.
 struct Node {
     shared: Shared,
-    gate: Gate,
+    authenticator: Authenticator,
     now: Timestamp,
     random: u64,
     has_users: bool,
@@ -69,7 +69,7 @@ impl Node {
         let failures = |limit| Failures::new(limit, 3, Duration::from_secs(30));
         Self {
             shared: Shared::new(rules, keys, nonces, replay, failures, 1600),
-            gate: Gate {
+            authenticator: Authenticator {
                 trust: Trust::new(terms, 100, (1, 2)),
                 repeats: Repeats::new(100, Duration::from_secs(32), (3, 4)),
             },
@@ -89,7 +89,7 @@ impl Node {
     fn serve(&mut self, request: &Message, source: &Source) -> Step {
         self.random += 1;
         let at = (self.now, self.random);
-        match self.gate.arrive(&self.shared, at, request, source) {
+        match self.authenticator.arrive(&self.shared, at, request, source) {
             Step::Ask(question) => {
                 let secrets = Self::secrets(&question.user);
                 let found = if self.has_users {
@@ -97,7 +97,7 @@ impl Node {
                 } else {
                     Found::Unavailable(Duration::from_secs(2))
                 };
-                self.gate.finish(&self.shared, at, (request, source), &question, found)
+                self.authenticator.finish(&self.shared, at, (request, source), &question, found)
             }
             step => step,
         }

@@ -48,7 +48,7 @@ fn a_flow_that_several_uas_share_is_never_trusted() {
     let mut login = challenged(&mut node, &behind, &flow, "alice", "alice");
     assert_eq!(node.outcome(&behind.with(&mut login), &flow), Outcome::Proved);
     assert_eq!(node.outcome(&behind.make(), &flow), Outcome::Challenged);
-    assert!(node.gate.trust.is_empty());
+    assert!(node.authenticator.trust.is_empty());
     // Nor for what comes along a flow that its next hop itself has proved it on.
     let direct = Draft::register(ALICE);
     assert_eq!(node.outcome(&direct.with(&mut login), &flow), Outcome::Proved);
@@ -62,11 +62,11 @@ fn trust_ends_with_the_flow_with_a_wrong_password_and_with_new_secrets() {
     let mut login = challenged(&mut node, &register, &flow, "alice", "alice");
     let mut wrong = login.clone();
     node.outcome(&register.with(&mut login), &flow);
-    node.gate.trust.end(&flow.flow);
+    node.authenticator.trust.end(&flow.flow);
     assert_eq!(node.outcome(&register.make(), &flow), Outcome::Challenged);
 
     node.outcome(&register.with(&mut login), &flow);
-    node.gate.trust.follow(1);
+    node.authenticator.trust.follow(1);
     assert_eq!(node.outcome(&register.make(), &flow), Outcome::Challenged);
 
     node.outcome(&register.with(&mut login), &flow);
@@ -85,9 +85,9 @@ fn trust_ends_with_the_flow_with_a_wrong_password_and_with_new_secrets() {
 fn a_certificate_stands_for_a_password_as_long_as_the_flow_lasts() {
     let mut node = Node::new("a");
     let flow = source(Transport::Tls, 1, "192.0.2.1:40000");
-    node.gate.trust.certified(START, &flow, [&user("alice")]);
+    node.authenticator.trust.certified(START, &flow, [&user("alice")]);
     node.now = node.now + HOUR * 24;
-    node.gate.trust.follow(1);
+    node.authenticator.trust.follow(1);
     assert_eq!(node.outcome(&Draft::register(ALICE).make(), &flow), Outcome::Trusted);
     assert_eq!(node.outcome(&Draft::register(BOB).make(), &flow), Outcome::Challenged);
 }

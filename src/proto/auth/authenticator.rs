@@ -36,9 +36,9 @@ pub struct Shared {
     failures: Box<[Mutex<Failures>]>,
 }
 
-/// One worker's gate.
+/// One worker's part.
 #[derive(Debug)]
-pub struct Gate {
+pub struct Authenticator {
     /// The flows that need not prove anything.
     pub trust: Trust,
     /// What was let through.
@@ -54,7 +54,7 @@ pub enum Step {
     Absorb,
     /// It goes no further.
     Answer(Box<Answer>),
-    /// The secrets of this user have to be found, for [`Gate::finish`].
+    /// The secrets of this user have to be found, for [`Authenticator::finish`].
     Ask(Box<Question>),
 }
 
@@ -165,7 +165,7 @@ pub enum Found<'s> {
     Unavailable(Duration),
 }
 
-impl Gate {
+impl Authenticator {
     /// A request has come. `random` is new and random.
     pub fn arrive(
         &mut self,
@@ -301,6 +301,11 @@ impl Gate {
 impl Shared {
     fn answering<'a>(&'a self, request: &'a Message, source: &'a Source) -> Answering<'a> {
         Answering { rules: &self.rules, keys: &self.keys, request, source }
+    }
+
+    /// The user whose AOR a URI is, if it is one of ours.
+    pub fn user_of(&self, uri: &[u8]) -> Option<User> {
+        self.rules.user(&Uri::parse(uri).ok()?)
     }
 
     /// The request without the credentials that were meant for this node, where it has some. Whoever gets a digest can try

@@ -1,0 +1,224 @@
+//! Who has to prove who they are, before a request reaches registrar or proxy: asks [`proto::auth`](crate::proto::auth),
+//! finds the users' secrets, says and counts what came of it.
+//!
+//! - `user_file`: the users in a file
+
+pub mod user_file;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use flowhold_cluster::flow::NodeRun;
+use flowhold_cluster::token::KeyRing;
+use tracing::{debug, info};
+
+use self::user_file::{UserFile, UserFileError};
+use super::event_log::Text;
+use super::key_ring;
+use super::message::Deliver;
+use super::next_hops::NextHops;
+use super::worker::{Node, Worker};
+use crate::config::{self, AuthMode, Config};
+use crate::metrics::{Authentication, Status};
+use crate::proto::Source;
+use crate::proto::auth::{
+    Answer, Authenticator, Failures, Found, Nonces, Outcome, Repeats, Replay, Rules, Shared, Step, Strangers,
+    Terms, Trust, User,
+};
+use crate::proto::proxy::Exit;
+use crate::sip::digest::Algorithm;
+use crate::sip::{Message, Method, Name, Wire};
+
+/// How long a transaction may last, in T1.
+const TRANSACTION: u32 = 64;
+
+/// What all workers of a node need in order to authenticate.
+#[derive(Debug)]
+pub struct Auth {
+    shared: Shared,
+    /// The users.
+    pub users: Arc<UserFile>,
+}
+
+impl Auth {
+    /// Where the configuration asks for it.
+    pub fn new(
+        config: &Config,
+        run: &NodeRun,
+        next_hops: &NextHops,
+        tokens: &Arc<KeyRing>,
+    ) -> Result<Option<Self>, UserFileError> {
+        let auth = &config.auth;
+        if auth.mode != Some(AuthMode::Digest) {
+            return Ok(None);
+        }
+        let keys = key_ring::for_auth(config);
+        let nonces = Nonces::new(keys.clone(), run, auth.nonce_lifetime);
+        let replay = |limit| Replay::new(limit, auth.nonce_lifetime);
+        let failures = |limit| Failures::new(limit, auth.max_failures, auth.failure_window);
+        let rules = rules(config, next_hops, tokens);
+        let shared = Shared::new(rules, keys, nonces, replay, failures, auth.remembered);
+        Ok(Some(Self { shared, users: Arc::new(UserFile::open(&auth.users)?) }))
+    }
+}
+
+fn rules(config: &Config, next_hops: &NextHops, tokens: &Arc<KeyRing>) -> Rules {
+    let auth = &config.auth;
+    let octets = |text: &String| text.as_bytes().into();
+    let peers = next_hops.routes.iter().filter_map(|route| match route.to {
+        Exit::NextHop(next) => Some(next),
+        Exit::Upstream(_) => None,
+    });
+    Rules {
+        domains: config.node.domains.iter().map(octets).collect(),
+        realm: Some(&auth.realm).filter(|realm| !realm.is_empty()).map(octets),
+        algorithms: algorithms(&auth.algorithms),
+        strangers: match auth.strangers {
+            config::Strangers::Refuse => Strangers::Refuse,
+            config::Strangers::Accept => Strangers::Accept,
+        },
+        peers: peers.collect(),
+        tokens: Arc::clone(tokens),
+    }
+}
+
+/// As the configuration names them.
+pub fn algorithms(configured: &[config::Algorithm]) -> Vec<Algorithm> {
+    let algorithm = |algorithm: &config::Algorithm| match algorithm {
+        config::Algorithm::Sha256 => Algorithm::Sha256,
+        config::Algorithm::Md5 => Algorithm::Md5,
+    };
+    configured.iter().map(algorithm).collect()
+}
+
+/// One worker's part, where the configuration asks for it.
+pub fn authenticator(config: &Config) -> Option<Authenticator> {
+    let auth = &config.auth;
+    if auth.mode != Some(AuthMode::Digest) {
+        return None;
+    }
+    // Rounded up, so that a small limit leaves every worker something.
+    let limit = auth.remembered.div_ceil(usize::from(config.node.worker_count()));
+    let terms = Terms { streams: auth.flow_trust, udp: auth.flow_trust_udp };
+    Some(Authenticator {
+        trust: Trust::new(terms, limit, (rand::random(), rand::random())),
+        repeats: Repeats::new(limit, config.proxy.t1 * TRANSACTION, (rand::random(), rand::random())),
+    })
+}
+
+/// What becomes of a request.
+pub(super) enum Admitted {
+    /// It is to be served.
+    Onward(Message),
+    /// It is not; this goes back over its flow, if anything does.
+    Done(Option<Wire>),
+}
+
+impl Worker {
+    /// Has a request prove who it is from, where that is asked for.
+    pub(super) fn authenticate(self: &Rc<Self>, request: Message, source: Source) -> Admitted {
+        let (Some(auth), Some(authenticator)) = (&self.node.auth, &self.authenticator) else {
+            return Admitted::Onward(request);
+        };
+        let at = (self.node.clock.now(), rand::random());
+        let mut authenticator = authenticator.borrow_mut();
+        authenticator.trust.follow(auth.users.version());
+        let step = match authenticator.arrive(&auth.shared, at, &request, &source) {
+            Step::Ask(question) => {
+                let secrets = auth.users.get(&question.user);
+                let found = Found::Known(secrets.as_deref());
+                authenticator.finish(&auth.shared, at, (&request, &source), &question, found)
+            }
+            step => step,
+        };
+        drop(authenticator);
+        self.take_step(auth, step, request, source)
+    }
+
+    fn take_step(&self, auth: &Auth, step: Step, request: Message, source: Source) -> Admitted {
+        match step {
+            Step::Pass(outcome) => {
+                count(&self.node, outcome);
+                let is_asked = outcome != Outcome::Unasked && request.method() != Method::Register;
+                let bare = Some(&request).filter(|_| is_asked).and_then(|request| {
+                    request.first(Name::ProxyAuthorization)?;
+                    Message::parse(auth.shared.without_credentials(request)?.to_bytes()).ok()
+                });
+                Admitted::Onward(bare.unwrap_or(request))
+            }
+            Step::Answer(answer) => {
+                count(&self.node, answer.why);
+                log(&answer, &request, &source);
+                self.node.metrics.responses.inc(Status(answer.status));
+                Admitted::Done(self.reply(&request, source, answer.wire))
+            }
+            Step::Absorb | Step::Ask(_) => Admitted::Done(None),
+        }
+    }
+
+    /// What goes back over the very flow; what goes elsewhere is delivered there.
+    fn reply(&self, request: &Message, source: Source, wire: Wire) -> Option<Wire> {
+        // RFC 3261 §18.2.2: over UDP to the port that the topmost Via names.
+        let flow = request.top_via().map_or(source.flow, |via| source.reply_to(&via));
+        if flow == source.flow {
+            return Some(wire);
+        }
+        let _ = self.node.flows.answer(Deliver { flow, wire, assign: None });
+        None
+    }
+
+    /// The peer of this flow has shown a certificate that was verified, and that names these URIs: whoever of them is a user
+    /// here need not prove it again.
+    pub fn certified<'u>(&self, source: &Source, uris: impl IntoIterator<Item = &'u [u8]>) {
+        let (Some(auth), Some(authenticator)) = (&self.node.auth, &self.authenticator) else { return };
+        let users: Vec<User> = uris.into_iter().filter_map(|uri| auth.shared.user_of(uri)).collect();
+        authenticator.borrow_mut().trust.certified(self.node.clock.now(), source, &users);
+    }
+}
+
+/// One line for each failure, in a form that stays: config/deploy/fail2ban reads it.
+fn log(answer: &Answer, request: &Message, source: &Source) {
+    let (peer, transport) = (source.flow.remote, source.transport.as_uri_str());
+    let user = Text(answer.username.as_deref().unwrap_or_default());
+    let method = Text(request.method_bytes());
+    let reason = Authentication::from(answer.why).as_str();
+    match answer.why {
+        why if why.is_failure() => {
+            info!(target: "flowhold::auth", %peer, %transport, %reason, %method, %user, "authentication failed");
+        }
+        Outcome::NotOwn => {
+            let field = |name| Text(request.first(name).unwrap_or_default());
+            let (from, to) = (field(Name::From), field(Name::To));
+            info!(target: "flowhold::auth", %peer, %transport, %method, %user, %from, %to, "another's address refused");
+        }
+        // There may be as many of these as somebody likes to send.
+        _ => debug!(target: "flowhold::auth", %peer, %transport, %reason, %method, "not authenticated"),
+    }
+}
+
+fn count(node: &Node, outcome: Outcome) {
+    if outcome != Outcome::Unasked {
+        node.metrics.authentications.inc(Authentication::from(outcome));
+    }
+}
+
+impl From<Outcome> for Authentication {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Proved => Self::Proved,
+            // Not counted.
+            Outcome::Unasked | Outcome::Trusted => Self::Trusted,
+            Outcome::Repeated => Self::Repeated,
+            Outcome::Challenged => Self::Challenged,
+            Outcome::Stale => Self::Stale,
+            Outcome::Replayed => Self::Replayed,
+            Outcome::WrongPassword => Self::WrongPassword,
+            Outcome::UnknownUser => Self::UnknownUser,
+            Outcome::NotOwn => Self::NotOwn,
+            Outcome::Stranger => Self::Stranger,
+            Outcome::Malformed => Self::Malformed,
+            Outcome::Throttled => Self::Throttled,
+            Outcome::Unavailable => Self::Unavailable,
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The users in a file: a table for each, named `NAME@REALM`, with the hashes of its password. `flowhold passwd` writes it.
+//!
+//! ```toml
+//! [users]
+//!
+//! [users."alice@example.com"]
+//! ha1_sha256 = "..."      # of alice:example.com:PASSWORD
+//! ha1b_sha256 = "..."     # of alice@example.com:example.com:PASSWORD, for UAs that send the whole as user name
+//! ha1_md5 = "..."
+//! ha1b_md5 = "..."
+//! ```
+//!
+//! A hash that is missing cannot be used to log in with. What other keys there are is not looked at.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use toml_edit::{DocumentMut, Item, Table, value};
+use tracing::{error, info, warn};
+
+use crate::proto::auth::{Secrets, User};
+
+/// The users of a file.
+#[derive(Debug)]
+pub struct UserFile {
+    path: PathBuf,
+    users: RwLock<Arc<Users>>,
+    /// Rises with each change.
+    version: AtomicU64,
+    /// What was there when it was read.
+    seen: Mutex<Option<Stamp>>,
+}
+
+type Users = HashMap<Box<[u8]>, Arc<Secrets>>;
+
+/// When a file is the same file as before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Stamp {
+    inode: u64,
+    length: u64,
+    changed: (i64, i64),
+}
+
+/// Why there are no users.
+#[derive(Debug, thiserror::Error)]
+pub enum UserFileError {
+    /// It cannot be read.
+    #[error("{}: {error}: `flowhold passwd` makes it", .path.display())]
+    Unreadable {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// It is no list of users.
+    #[error("{}: {reason}", .path.display())]
+    Broken {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl UserFile {
+    /// Reads it.
+    pub fn open(path: &Path) -> Result<Self, UserFileError> {
+        let (stamp, users) = read(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            users: RwLock::new(Arc::new(users)),
+            version: AtomicU64::new(0),
+            seen: Mutex::new(Some(stamp)),
+        })
+    }
+
+    /// What is stored of a user.
+    pub fn get(&self, user: &User) -> Option<Arc<Secrets>> {
+        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        users.get(&user.key()[..]).cloned()
+    }
+
+    /// Rises whenever the users have changed.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Reads it again if it has changed. One that is broken leaves all as it was.
+    pub fn look_again(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = fs::metadata(&self.path).ok().map(|metadata| Stamp::of(&metadata));
+        if *seen == now {
+            return;
+        }
+        // Whatever comes of it, it is said once.
+        *seen = now;
+        match read(&self.path) {
+            Ok((stamp, users)) => {
+                *seen = Some(stamp);
+                info!(path = %self.path.display(), users = users.len(), "users read");
+                let mut known = self.users.write().unwrap_or_else(PoisonError::into_inner);
+                if **known != users {
+                    *known = Arc::new(users);
+                    self.version.fetch_add(1, Ordering::Release);
+                }
+            }
+            Err(error) => error!(%error, "the users stay as they were"),
+        }
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            inode: metadata.ino(),
+            length: metadata.len(),
+            changed: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<(Stamp, Users), UserFileError> {
+    let unreadable = |error| UserFileError::Unreadable { path: path.to_owned(), error };
+    // Before it is read: a change that comes meanwhile is seen the next time.
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    if metadata.mode() & 0o077 != 0 {
+        warn!(path = %path.display(), "others can read the users' secrets: chmod 600 it");
+    }
+    let users = parse(&text).map_err(|reason| UserFileError::Broken { path: path.to_owned(), reason })?;
+    Ok((Stamp::of(&metadata), users))
+}
+
+fn parse(text: &str) -> Result<Users, String> {
+    let document = document(text)?;
+    let Some(users) = document.get(USERS) else { return Ok(Users::new()) };
+    let users = users.as_table_like().ok_or("`users` is no table")?;
+    let mut found = Users::new();
+    for (name, fields) in users.iter() {
+        let fields = fields.as_table_like().ok_or_else(|| format!("{name}: is no table"))?;
+        let texts = fields.iter().filter(|(field, _)| Secrets::is_field(field));
+        let texts: Option<Vec<(&str, &[u8])>> =
+            texts.map(|(field, value)| Some((field, value.as_str()?.as_bytes()))).collect();
+        let texts = texts.ok_or_else(|| format!("{name}: a hash is a text"))?;
+        let secrets =
+            Secrets::read(texts).map_err(|field| format!("{name}: {field} is no hash of that kind"))?;
+        let (user, realm) = name.rsplit_once('@').ok_or_else(|| format!("{name}: is not NAME@REALM"))?;
+        found.insert(format!("{user}@{}", realm.to_ascii_lowercase()).into_bytes().into(), Arc::new(secrets));
+    }
+    Ok(found)
+}
+
+const USERS: &str = "users";
+
+fn document(text: &str) -> Result<DocumentMut, String> {
+    text.parse::<DocumentMut>().map_err(|error| {
+        let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+        format!("line {line}: {}", error.message())
+    })
+}
+
+/// The file's text with a user added, or with new hashes for one that is there. All else stays as it is.
+pub fn with_user(text: &str, name: &str, secrets: &Secrets) -> Result<String, String> {
+    let mut document = document(text)?;
+    // What stands in a file that has nothing else would end up behind the users.
+    let above = if document.is_empty() {
+        document.trailing().as_str().unwrap_or_default().to_owned()
+    } else {
+        String::new()
+    };
+    if !above.is_empty() {
+        document.set_trailing("");
+    }
+    let users = document.entry(USERS).or_insert_with(|| {
+        let mut users = Table::new();
+        users.decor_mut().set_prefix(above);
+        Item::Table(users)
+    });
+    let users = users.as_table_like_mut().ok_or("`users` is no table")?;
+    let user = users.entry(name).or_insert_with(|| Item::Table(Table::new()));
+    let user = user.as_table_like_mut().ok_or_else(|| format!("{name}: is no table"))?;
+    let old: Vec<String> =
+        user.iter().map(|(field, _)| field.to_owned()).filter(|field| Secrets::is_field(field)).collect();
+    for field in old {
+        user.remove(&field);
+    }
+    for (field, hash) in secrets.fields() {
+        user.insert(field, value(hash));
+    }
+    Ok(document.to_string())
+}
+
+/// The file's text without a user; none: it is not there.
+pub fn without_user(text: &str, name: &str) -> Result<Option<String>, String> {
+    let mut document = document(text)?;
+    let users = document.get_mut(USERS).and_then(Item::as_table_like_mut);
+    let removed = users.and_then(|users| users.remove(name));
+    Ok(removed.map(|_| document.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::digest::Algorithm;
+
+    fn alice() -> User {
+        User { name: b"alice".as_slice().into(), realm: b"example.com".as_slice().into() }
+    }
+
+    fn secrets(password: &[u8]) -> Secrets {
+        Secrets::of(&alice(), password, &[Algorithm::Sha256, Algorithm::Md5])
+    }
+
+    #[test]
+    fn a_user_is_added_changed_and_removed_and_comments_stay() {
+        let empty = "# Who is who.\n";
+        let first = with_user(empty, "alice@example.com", &secrets(b"one")).unwrap();
+        assert!(first.starts_with("# Who is who.\n"), "{first}");
+        assert!(first.contains("[users.\"alice@example.com\"]\nha1_sha256 = \""), "{first}");
+        let noted = first.replace("[users.", "# The first.\n[users.") + "note = \"desk 7\"\n";
+        let second = with_user(&noted, "alice@example.com", &secrets(b"two")).unwrap();
+        assert!(second.contains("# The first.") && second.contains("desk 7"), "{second}");
+        let users = parse(&second).unwrap();
+        assert_eq!(*users[&b"alice@example.com"[..]], secrets(b"two"));
+        let both = with_user(&second, "bob@example.com", &secrets(b"x")).unwrap();
+        assert_eq!(parse(&both).unwrap().len(), 2);
+        let left = without_user(&both, "alice@example.com").unwrap().unwrap();
+        assert_eq!(parse(&left).unwrap().len(), 1);
+        assert_eq!(without_user(&left, "alice@example.com").unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        for (text, reason) in [
+            ("a = 1\n[users\n", "line 2: "),
+            ("users = 1\n", "`users` is no table"),
+            ("[users]\n\"a@b\" = 1\n", "a@b: is no table"),
+            ("[users.a]\n", "a: is not NAME@REALM"),
+            ("[users.\"a@b\"]\nha1_md5 = 1\n", "a@b: a hash is a text"),
+            ("[users.\"a@b\"]\nha1_md5 = \"secret\"\n", "a@b: ha1_md5 is no hash of that kind"),
+        ] {
+            let found = parse(text).unwrap_err();
+            assert!(found.starts_with(reason), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_change_is_seen_and_a_broken_file_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("users.toml");
+        assert!(matches!(UserFile::open(&path), Err(UserFileError::Unreadable { .. })));
+        fs::write(&path, with_user("", "alice@example.com", &secrets(b"one")).unwrap()).unwrap();
+        let file = UserFile::open(&path).unwrap();
+        assert_eq!(file.get(&alice()).as_deref(), Some(&secrets(b"one")));
+        file.look_again();
+        assert_eq!(file.version(), 0);
+
+        fs::write(&path, "[users").unwrap();
+        file.look_again();
+        assert_eq!(file.get(&alice()).as_deref(), Some(&secrets(b"one")));
+        assert_eq!(file.version(), 0);
+
+        fs::write(&path, "# nobody\n").unwrap();
+        file.look_again();
+        assert_eq!(file.get(&alice()), None);
+        assert_eq!(file.version(), 1);
+
+        fs::remove_file(&path).unwrap();
+        file.look_again();
+        assert_eq!(file.version(), 1);
+    }
+}
