@@ -88,6 +88,20 @@ fn s4_4_1_a_provider_that_answers_no_ping_has_lost_the_flow() {
 }
 
 #[test]
+fn a_register_without_an_answer_fails_the_flow() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let table = table(&[listener.local_addr().unwrap()], "");
+    // RFC 3261 §17.1.2.2: Timer F is 64*T1.
+    let node = Node::start(&table.replace("[proxy]\n", "[proxy]\nt1 = \"10ms\"\nt2 = \"40ms\"\n"));
+    for failed in 1..=2 {
+        let flow = accept(&listener);
+        next_register(&flow);
+        flow.expect_closed();
+        wait_until("it is counted", || failures(&node, "no_answer") == failed);
+    }
+}
+
+#[test]
 fn a_request_right_behind_the_200_is_the_upstreams_already() {
     let (listener, node) = played("");
     let pbx = Client::tcp(&node);

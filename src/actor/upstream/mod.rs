@@ -17,16 +17,12 @@ mod settings;
 mod tell;
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{self, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::prelude::*;
 use flowhold_cluster::flow::Flow;
 use tokio::sync::oneshot;
-use tokio::time::Sleep;
 
 use self::dial::{Opened, dial};
 use self::tell::Teller;
@@ -49,7 +45,8 @@ struct Upstream {
     flows: BTreeMap<u32, State>,
     /// How often each flow was formed, so that each attempt begins with another of its proxy's addresses.
     attempts: BTreeMap<u32, usize>,
-    timer: Pin<Box<Sleep>>,
+    /// Set while there is a deadline.
+    timer: Option<SpawnHandle>,
     dns: Rc<System>,
     teller: Teller,
     worker: Rc<Worker>,
@@ -81,7 +78,7 @@ pub fn start(worker: &Rc<Worker>, proxies: &[Recipient<UpstreamChanged>]) -> Vec
             recovery,
             flows: BTreeMap::new(),
             attempts: BTreeMap::new(),
-            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            timer: None,
             dns,
             teller,
             worker: Rc::clone(worker),
@@ -118,6 +115,7 @@ impl Upstream {
         {
             let _ = waits.send(());
         }
+        self.arm(ctx);
     }
 
     fn connect(&mut self, reg_id: u32, ctx: &mut Context<Self>) {
@@ -193,17 +191,19 @@ impl Upstream {
         self.flows.iter().find(|(_, state)| is_it(state)).map(|(reg_id, _)| *reg_id)
     }
 
-    fn poll_timer(&mut self, ctx: &mut Context<Self>, cx: &mut task::Context<'_>) {
-        while let Some(deadline) = self.recovery.deadline() {
-            if self.timer.is_elapsed() || self.timer.deadline() != deadline.into() {
-                self.timer.as_mut().reset(deadline.into());
-            }
-            if self.timer.as_mut().poll(cx).is_pending() {
-                return;
-            }
-            self.recovery.expire(Instant::now());
-            self.carry_out(ctx);
+    /// Has the registration asked again at its next deadline. Armed anew after whatever may have moved that: a future of the
+    /// context's own would not be polled again when a dialed connection is what did.
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
         }
+        self.timer = self.recovery.deadline().map(|deadline| {
+            ctx.run_later(deadline.saturating_duration_since(Instant::now()), |upstream, ctx| {
+                upstream.timer = None;
+                upstream.recovery.expire(Instant::now());
+                upstream.carry_out(ctx);
+            })
+        });
     }
 }
 
@@ -213,7 +213,6 @@ impl Actor for Upstream {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.recovery.start(Instant::now());
         self.carry_out(ctx);
-        ctx.spawn(Timers);
     }
 }
 
@@ -249,23 +248,5 @@ impl Handler<Unregister> for Upstream {
         self.waits = Some(waits);
         self.recovery.stop(Instant::now());
         self.carry_out(ctx);
-    }
-}
-
-/// The registration's deadlines, as the context's one lasting future: it is polled after the mailbox, so whatever a message
-/// changed about the next deadline is seen.
-struct Timers;
-
-impl ActorFuture<Upstream> for Timers {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        upstream: &mut Upstream,
-        ctx: &mut Context<Upstream>,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<()> {
-        upstream.poll_timer(ctx, cx);
-        Poll::Pending
     }
 }
