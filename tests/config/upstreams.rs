@@ -69,10 +69,8 @@ fn what_is_wrong_with_a_table_is_said_with_its_number_and_key() {
         (with("aor = \"tel:+49\""), "`tel:+49` is not an address-of-record"),
         (with("proxies = [\"provider.example\"]"), "`provider.example` is not a proxy"),
         (with("proxies = []"), "no proxies"),
-        (
-            with("proxies = [\"sip:a.example\", \"sip:b.example;transport=tcp\"]"),
-            "sip:a.example: flows are over TCP",
-        ),
+        (with("proxies = [\"sip:a.example;transport=ws\"]"), "the transports are tcp and udp"),
+        (format!("[listen]\nudp = []\n{}", with("proxies = [\"sip:a.example\"]")), "needs a UDP listener"),
         (with("to = \"sip:pbx@example.org\""), "in no domain of `node.domains`"),
         (with("expires = \"1s\""), "expires is below 10s"),
         (with("retry_some_up = \"0s\""), "a wait of 0s"),

@@ -247,7 +247,7 @@ fn kamailio_with_outbound_is_the_provider_of_a_node() {
         let reg_id = format!("reg-id={}", ended + 1);
         assert!(bindings.len() == 1 && bindings[0].contains(&reg_id), "{bindings:?}");
     }
-    node.signal("-TERM");
+    node.signal("-INT");
     for kamailio in &kamailios {
         wait_until("its binding is taken back", || kamailio.stranger().bindings("trunk").is_empty());
     }

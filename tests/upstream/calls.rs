@@ -6,16 +6,17 @@ use crate::trunk::{NUMBER, Trunk, flows, registers_at_provider};
 
 #[test]
 fn a_message_through_either_edge_proxy_reaches_the_pbx() {
-    let trunk = Trunk::up();
-    for at in [0, 1] {
-        trunk.is_reached_through(at);
+    for trunk in ["tcp", "udp"].map(Trunk::over) {
+        for at in [0, 1] {
+            trunk.is_reached_through(at);
+        }
     }
 }
 
 #[test]
 fn a_call_from_the_provider_stays_on_its_flows_until_it_ends() {
-    let trunk = Trunk::up();
-    for at in [0, 1] {
+    let trunks = ["tcp", "udp"].map(Trunk::over);
+    for (trunk, at) in trunks.iter().flat_map(|trunk| [(trunk, 0), (trunk, 1)]) {
         let caller = trunk.caller(at);
         let invite = caller.request("INVITE", NUMBER).with("Contact", "<sip:caller@192.0.2.77:5062>");
         let (arrived, mut at_caller) = call_with(&caller, &invite, &trunk.pbx);
@@ -67,7 +68,10 @@ fn a_pbx_that_is_away_is_unavailable() {
 /// The PBX writes the number, or its own AOR, into From.
 #[test]
 fn a_call_of_the_pbx_goes_out_over_a_flow_and_stays_there() {
-    let trunk = Trunk::up();
+    ["tcp", "udp"].map(Trunk::over).iter().for_each(calls_of_the_pbx_go_out);
+}
+
+fn calls_of_the_pbx_go_out(trunk: &Trunk) {
     let carol = trunk.caller(0);
     registers_at_provider(&carol, "+4989777");
     for (from, uri) in [

@@ -48,9 +48,7 @@ fn each_edge_proxy_has_a_flow_of_one_instance_and_is_pinged() {
 fn s4_1_a_node_that_starts_again_has_the_same_instance_id() {
     let mut trunk = Trunk::up();
     let before = instance(&trunk.providers[0]);
-    trunk.node.kill();
-    trunk.node = Node::start(&table(&trunk.addresses, ""));
-    trunk.becomes_registered(2);
+    trunk.starts_again();
     wait_until("the flows of before are gone", || {
         trunk.providers.iter().all(|provider| bindings_of_number(provider).len() == 1)
     });
@@ -60,16 +58,26 @@ fn s4_1_a_node_that_starts_again_has_the_same_instance_id() {
 
 #[test]
 fn s4_5_when_either_edge_proxy_ends_the_other_is_used_and_its_flow_is_formed_anew() {
-    let mut trunk = Trunk::up();
+    either_edge_proxy_may_end("tcp", "unreachable");
+}
+
+/// Over UDP a socket is opened to anybody, and the first REGISTER shows that nobody is there.
+#[test]
+fn s4_5_the_same_over_udp() {
+    either_edge_proxy_may_end("udp", "broken");
+}
+
+fn either_edge_proxy_may_end(transport: &'static str, in_vain: &str) {
+    let mut trunk = Trunk::over(transport);
     let instance = instance(&trunk.providers[0]);
     for (ended, left) in [(0, 1), (1, 0)] {
         // So that it is a success before the other one fails.
         let pongs = || trunk.node.metric("upstream_pongs_total{upstream=\"trunk\"}");
         let before = pongs();
         wait_until("both are answered", || pongs() >= before + 3);
-        let refused = failures(&trunk.node, "unreachable");
+        let refused = failures(&trunk.node, in_vain);
         trunk.providers[ended].kill();
-        wait_until("it is tried in vain", || failures(&trunk.node, "unreachable") >= refused + 2);
+        wait_until("it is tried in vain", || failures(&trunk.node, in_vain) >= refused + 2);
         assert_eq!(flows(&trunk.node, "registered"), 1);
         trunk.is_reached_through(left);
         trunk.providers[ended] = provider_at(trunk.addresses[ended]);
@@ -93,8 +101,8 @@ fn s4_5_when_either_edge_proxy_ends_the_other_is_used_and_its_flow_is_formed_ane
 
 #[test]
 fn a_node_that_is_told_to_end_takes_its_bindings_back() {
-    for signal in ["-TERM", "-INT"] {
-        let mut trunk = Trunk::up();
+    for (signal, transport) in [("-TERM", "tcp"), ("-INT", "udp")] {
+        let mut trunk = Trunk::over(transport);
         trunk.node.signal(signal);
         assert_eq!(trunk.node.ended(), Some(0));
         assert!(trunk.node.log().contains("binding removed, closed"));

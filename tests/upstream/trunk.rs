@@ -23,7 +23,7 @@ pub(crate) fn free_address() -> SocketAddr {
 pub(crate) fn provider_at(address: SocketAddr) -> Node {
     Node::start(&format!(
         "[node]\nid = \"provider\"\ndomains = [\"provider.example\"]\n\
-         [listen]\nudp = [\"{address}\"]\ntcp = [\"{address}\"]\n[outbound]\nflow_timer = \"1s\"\n"
+         [listen]\nudp = [\"{address}\"]\ntcp = [\"{address}\"]\n[outbound]\nflow_timer = \"1s\"\nflow_timer_udp = \"1s\"\n"
     ))
 }
 
@@ -51,6 +51,7 @@ pub(crate) fn failures(node: &Node, reason: &str) -> u64 {
 
 /// A provider with two edge proxies, a node that is registered with both, and a PBX that is registered at the node.
 pub(crate) struct Trunk {
+    transport: &'static str,
     pub(crate) addresses: [SocketAddr; 2],
     pub(crate) providers: [Node; 2],
     pub(crate) node: Node,
@@ -60,14 +61,31 @@ pub(crate) struct Trunk {
 impl Trunk {
     #[track_caller]
     pub(crate) fn up() -> Self {
+        Self::over("tcp")
+    }
+
+    #[track_caller]
+    pub(crate) fn over(transport: &'static str) -> Self {
         let addresses = [free_address(), free_address()];
         let providers = addresses.map(provider_at);
-        let node = Node::start(&table(&addresses, ""));
+        let node = Self::node(&addresses, transport);
         let pbx = Client::tcp(&node);
         pbx.registers_outbound("pbx", 1);
-        let trunk = Self { addresses, providers, node, pbx };
+        let trunk = Self { transport, addresses, providers, node, pbx };
         trunk.becomes_registered(2);
         trunk
+    }
+
+    fn node(addresses: &[SocketAddr], transport: &str) -> Node {
+        Node::start(&table(addresses, "").replace("=tcp", &format!("={transport}")))
+    }
+
+    /// The node is killed and starts again.
+    #[track_caller]
+    pub(crate) fn starts_again(&mut self) {
+        self.node.kill();
+        self.node = Self::node(&self.addresses, self.transport);
+        self.becomes_registered(2);
     }
 
     #[track_caller]

@@ -27,14 +27,15 @@ impl Client {
         self.tell(flow, Heard::Pong);
     }
 
-    pub(super) fn stun(&self, flow: Flow, octets: &[u8]) {
+    /// What may be a STUN response.
+    pub fn stun(&self, flow: Flow, octets: &[u8]) {
         if let Some(response) = stun::parse_response(octets) {
             self.tell(flow, Heard::Stun(response));
         }
     }
 
     /// It is over.
-    pub(super) fn end(&self, flow: Flow, reason: FlowClosed) {
+    pub fn end(&self, flow: Flow, reason: FlowClosed) {
         // A full mailbox must not keep a dead flow alive.
         self.owner.do_send(UpstreamHeard { flow, heard: Heard::Lost(reason) });
     }

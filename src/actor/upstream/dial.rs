@@ -1,13 +1,15 @@
 //! Opens a flow to one of a provider's edge proxies.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix::Recipient;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
+use super::socket::UpstreamSocket;
 use crate::actor::connection::{Client, Connection};
 use crate::actor::message::{Close, UpstreamHeard};
 use crate::actor::worker::Worker;
@@ -19,8 +21,11 @@ use crate::ua::resolver::{System, locate};
 /// How long a proxy may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What flows may go over.
-const TRANSPORTS: &[Transport] = &[Transport::Tcp];
+/// What flows may go over, the one that we like best first.
+const TRANSPORTS: &[Transport] = &[Transport::Tcp, Transport::Udp];
+
+/// A socket for one peer.
+pub(super) type Datagrams = UdpSocket;
 
 /// A flow that was opened.
 pub(super) struct Opened {
@@ -46,27 +51,35 @@ pub(super) async fn dial(
     hops.rotate_left(first);
     let mut wrong = String::new();
     for hop in hops {
-        match open(hop).await {
-            Ok((stream, link)) => {
-                let (flow, close) = Connection::start_client(
-                    stream,
-                    (link.transport, profile),
-                    link.remote,
-                    Client::new(owner),
-                    worker,
-                );
-                return Ok(Opened { link, flow, close });
-            }
+        match open(hop, profile, Client::new(owner.clone()), Rc::clone(&worker)).await {
+            Ok(opened) => return Ok(opened),
             Err(error) => wrong = format!("{}: {error}", hop.address),
         }
     }
     Err(wrong)
 }
 
-async fn open(NextHop { transport, address }: NextHop) -> io::Result<(TcpStream, Link)> {
+async fn open(
+    NextHop { transport, address }: NextHop,
+    profile: &'static Profile,
+    client: Client,
+    worker: Rc<Worker>,
+) -> io::Result<Opened> {
+    let link = |local| Link { transport, local, remote: address };
+    if transport == Transport::Udp {
+        let any: SocketAddr =
+            if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+        let socket = UdpSocket::bind(any).await?;
+        // So that it hears nobody else, and what ICMP says of the proxy.
+        socket.connect(address).await?;
+        let link = link(socket.local_addr()?);
+        let (flow, close) = UpstreamSocket::open(socket, profile, client, worker)?;
+        return Ok(Opened { link, flow, close });
+    }
     let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
     // A ping must not wait for more.
     let _ = stream.set_nodelay(true);
-    let link = Link { transport, local: stream.local_addr()?, remote: address };
-    Ok((stream, link))
+    let link = link(stream.local_addr()?);
+    let (flow, close) = Connection::start_client(stream, (transport, profile), address, client, worker);
+    Ok(Opened { link, flow, close })
 }

@@ -9,11 +9,13 @@
 //! ```
 //!
 //! - `dial`: opens a flow
+//! - `socket`: a flow over UDP
 //! - `settings`: from the configuration to what the registration goes by
 //! - `tell`: what happens, for the log and the counters
 
 mod dial;
 mod settings;
+mod socket;
 mod tell;
 
 use std::collections::BTreeMap;

@@ -59,16 +59,31 @@ fn check_one(config: &Config, upstream: &Upstream, found: &mut Findings) {
     }
     for proxy in &upstream.proxies {
         let transport = Uri::parse(proxy.as_bytes()).ok().and_then(|uri| uri.transport());
-        match transport {
-            Some(Transport::Tcp) if config.listen.tcp.is_empty() => found.fault(
+        let over: &[Transport] = match transport {
+            Some(Transport::Tcp) => &[Transport::Tcp],
+            Some(Transport::Udp) => &[Transport::Udp],
+            // DNS has the choice.
+            None => &[Transport::Tcp, Transport::Udp],
+            Some(_) => {
+                found.fault(keys, format!("{name}: {proxy}: the transports are tcp and udp"));
+                continue;
+            }
+        };
+        if over.contains(&Transport::Tcp) && config.listen.tcp.is_empty() {
+            found.fault(
                 &["upstream", "listen.tcp"],
-                format!("{name}: a flow over TCP needs a TCP listener, which Via and Record-Route name"),
-            ),
-            Some(Transport::Tcp) => {}
-            _ => found.fault(
-                keys,
-                format!("{name}: {proxy}: flows are over TCP, write \";transport=tcp\" behind it"),
-            ),
+                format!(
+                    "{name}: {proxy}: a flow over TCP needs a TCP listener, which Via and Record-Route name"
+                ),
+            );
+        }
+        if over.contains(&Transport::Udp) && config.listen.udp.is_empty() {
+            found.fault(
+                &["upstream", "listen.udp"],
+                format!(
+                    "{name}: {proxy}: a flow over UDP needs a UDP listener, which Via and Record-Route name"
+                ),
+            );
         }
     }
     let to = Uri::parse(upstream.to.as_bytes()).map(|uri| uri.host.to_ascii_lowercase());
