@@ -54,3 +54,23 @@ pub enum Transport {
     /// WebSocket over TLS.
     Wss,
 }
+
+impl Transport {
+    const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
+
+    /// Its name, in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        }
+    }
+
+    /// The transport of this name.
+    pub fn of(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|transport| transport.as_str().as_bytes() == name)
+    }
+}

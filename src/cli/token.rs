@@ -7,7 +7,6 @@ use std::time::{Duration, UNIX_EPOCH};
 use clap::Args;
 
 use flowhold::actor::key_ring;
-use flowhold_cluster::flow::Transport;
 use flowhold_cluster::token::{FlowToken, TokenError, VERSION, key_id};
 
 use super::{ConfigurationFiles, WRONG, say};
@@ -81,18 +80,8 @@ fn lines(key: u8, FlowToken { run, flow, over }: &FlowToken) -> String {
         run.node,
         run.epoch,
         started(run.epoch),
-        name(over.transport()),
+        over.transport().as_str(),
     )
-}
-
-fn name(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-        Transport::Tls => "tls",
-        Transport::Ws => "ws",
-        Transport::Wss => "wss",
-    }
 }
 
 /// An epoch, milliseconds since 1970, as a time of day (UTC).

@@ -33,15 +33,16 @@ fn called(node: &Node, ua: &Client) -> String {
     route_to_callee(&invite)
 }
 
+/// A caller and a UA, over every pair of transports.
+fn pairs(node: &Node) -> [(Client, Client); 4] {
+    let (tcp, udp) = (|| Client::tcp(node), || Client::udp(node));
+    [(tcp(), tcp()), (tcp(), udp()), (udp(), tcp()), (udp(), udp())]
+}
+
 #[test]
 fn s5_2_a_dialog_forming_request_has_a_token_for_each_side_and_no_ob() {
     let node = Node::start("");
-    for (caller, ua) in [
-        (Client::tcp(&node), Client::tcp(&node)),
-        (Client::tcp(&node), Client::udp(&node)),
-        (Client::udp(&node), Client::tcp(&node)),
-        (Client::udp(&node), Client::udp(&node)),
-    ] {
+    for (caller, ua) in pairs(&node) {
         ua.registers_outbound("bob", 1);
         let invite = caller.invite("bob").set("Contact", format!("<{};ob>", private_uri("caller")));
         let (arrived, _) = call_with(&caller, &invite, &ua);
@@ -266,12 +267,7 @@ fn s5_3_1_a_flow_that_closes_while_an_incoming_request_is_out_is_430() {
 fn s5_3_calls_of_every_pair_of_transports_go_on_in_both_directions() {
     let node = Node::start("");
     for hangs_up in ["caller", "callee"] {
-        for (caller, ua) in [
-            (Client::tcp(&node), Client::tcp(&node)),
-            (Client::tcp(&node), Client::udp(&node)),
-            (Client::udp(&node), Client::tcp(&node)),
-            (Client::udp(&node), Client::udp(&node)),
-        ] {
+        for (caller, ua) in pairs(&node) {
             ua.registers_outbound("bob", 1);
             let (mut at_caller, mut at_ua) = call(&caller, "bob", &ua);
             at_caller.asks("INFO", &mut at_ua);

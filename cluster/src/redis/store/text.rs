@@ -48,7 +48,7 @@ pub(super) fn write_value(binding: &Binding, into: &mut Vec<u8>) {
     let Binding { expires_at, updated_at, q, transport, outbound, .. } = binding;
     put(into, format_args!("expires={} updated={} ", expires_at.0, updated_at.0));
     write_identity(binding, into);
-    put(into, format_args!("transport={} outbound={} q={q} ", transport_name(*transport), yes_no(*outbound)));
+    put(into, format_args!("transport={} outbound={} q={q} ", transport.as_str(), yes_no(*outbound)));
     pair("contact", &binding.contact, into);
     pair("params", &binding.params, into);
     pair("path", &binding.path, into);
@@ -100,7 +100,7 @@ pub(super) fn read(field: &[u8], value: &[u8]) -> Option<Stored> {
             b"direct" => direct = read_yes_no(value),
             b"flow" => id = read_flow_id(value),
             b"remote" => remote = number::<SocketAddr>(value),
-            b"transport" => transport = read_transport(value),
+            b"transport" => transport = Transport::of(value),
             b"outbound" => outbound = read_yes_no(value),
             b"q" => q = number(value),
             b"contact" => contact = unescape(value),
@@ -212,27 +212,6 @@ fn read_yes_no(text: &[u8]) -> Option<bool> {
     match text {
         b"yes" => Some(true),
         b"no" => Some(false),
-        _ => None,
-    }
-}
-
-fn transport_name(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-        Transport::Tls => "tls",
-        Transport::Ws => "ws",
-        Transport::Wss => "wss",
-    }
-}
-
-fn read_transport(text: &[u8]) -> Option<Transport> {
-    match text {
-        b"udp" => Some(Transport::Udp),
-        b"tcp" => Some(Transport::Tcp),
-        b"tls" => Some(Transport::Tls),
-        b"ws" => Some(Transport::Ws),
-        b"wss" => Some(Transport::Wss),
         _ => None,
     }
 }
