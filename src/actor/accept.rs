@@ -26,8 +26,10 @@ use crate::config::Config;
 use crate::metrics::Refused;
 use crate::net::admission::{Permit, Refusal};
 use crate::net::proxy_protocol::{self, Fault};
+use crate::net::tls::Identities;
 use crate::net::tls::Speaks;
 use crate::net::websocket;
+use crate::proto::Source;
 use crate::sip::Transport;
 use crate::sip::websocket::{Reject, Terms};
 
@@ -105,7 +107,7 @@ fn enter(stream: TcpStream, client: SocketAddr, permit: Permit, Door { kind, wor
         Ok(permit) => {
             // A pong is two octets that must not wait for more.
             let _ = stream.set_nodelay(true);
-            let guest = Guest { client, permit, kind, worker };
+            let guest = Guest { client, permit, kind, worker, users: Vec::new() };
             match kind.transport {
                 // Others are accepted while it shakes hands, or its request is on its way.
                 Transport::Tls | Transport::Wss => drop(actix_rt::spawn(guest.shake_hands(stream))),
@@ -123,6 +125,8 @@ struct Guest {
     permit: Permit,
     kind: Kind,
     worker: Rc<Worker>,
+    /// Whom the certificate that it has shown names: `user@domain`.
+    users: Vec<Box<str>>,
 }
 
 impl Guest {
@@ -131,19 +135,24 @@ impl Guest {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let Self { client, permit, kind: Kind { transport, profile }, worker } = self;
+        let Self { client, permit, kind: Kind { transport, profile }, worker, users } = self;
         worker.node.metrics.accepted.inc(transport);
-        Connection::start(stream, (transport, profile), client, permit, worker);
+        let flow = Connection::start(stream, (transport, profile), client, permit, Rc::clone(&worker));
+        worker.certified(&Source { flow, transport, profile }, &users);
     }
 
     /// Lets it in once it has shaken hands, as TLS asks.
-    async fn shake_hands(self, stream: TcpStream) {
+    async fn shake_hands(mut self, stream: TcpStream) {
         let is_web_socket = self.kind.transport == Transport::Wss;
         let speaks = if is_web_socket { Speaks::WebSocket } else { Speaks::Sip };
         let shaken = self.worker.node.shake_hands(stream, self.client, speaks).await;
         match shaken {
-            Some(stream) if is_web_socket => self.upgrade(stream).await,
-            Some(stream) => self.enter(stream),
+            Some(stream) => {
+                // Verified when it was shown.
+                let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                self.users = shown.map(|shown| Identities::of(shown).users).unwrap_or_default();
+                if is_web_socket { self.upgrade(stream).await } else { self.enter(stream) }
+            }
             None => {}
         }
     }

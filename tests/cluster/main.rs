@@ -1,5 +1,6 @@
 //! Several nodes, one Redis, proved from outside: real processes on free ports, UAs over real sockets.
 //!
+//! - `auth`: nonces of one node at another
 //! - `cluster`: the nodes and their Redis: started, killed, frozen, cut off, started again
 //! - `drain`: a node of a cluster that is told to go
 //! - `failures`: a node, a link or Redis fails
@@ -15,6 +16,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod auth;
 mod cluster;
 mod drain;
 mod failures;

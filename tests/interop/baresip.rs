@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use crate::program::Program;
 use crate::relay::{From, Relay};
 use crate::support::client::{PING, PONG};
+use crate::support::digest::{Login, Users};
 use crate::support::stun;
 use crate::support::{Client, Message, Node, wait_until, wait_until_within};
 
@@ -33,9 +34,15 @@ impl Baresip {
     /// Starts it as alice, with `proxy` as its outbound proxy, and waits until she is registered.
     #[track_caller]
     fn registered(proxy: SocketAddr, transport: &str, node: &Node) -> Self {
+        Self::registered_with("none", proxy, transport, node)
+    }
+
+    /// The same with a password.
+    #[track_caller]
+    fn registered_with(password: &str, proxy: SocketAddr, transport: &str, node: &Node) -> Self {
         let home = tempfile::tempdir().unwrap();
         let account = format!(
-            "<sip:alice@example.com>;auth_pass=none;regint=60;sipnat=outbound;\
+            "<sip:alice@example.com>;auth_pass={password};regint=60;sipnat=outbound;\
              outbound=\"sip:{proxy};transport={transport}\"\n"
         );
         fs::write(home.path().join("config"), CONFIG).unwrap();
@@ -141,4 +148,23 @@ fn a_baresip_that_dies_is_unreachable_at_once_over_tcp_and_with_the_next_request
     baresip.program.kill();
     caller.ask(&caller.message("alice")).expect_status(480);
     assert_eq!(node.metric("bindings"), 0);
+}
+
+#[test]
+fn baresip_proves_its_password_over_tcp_and_udp() {
+    let users = Users::new(&[("alice", "secret"), ("caller", "word")]);
+    for transport in ["tcp", "udp"] {
+        // This version of it gives up at the challenge with SHA-256, though the next one is MD5.
+        let node = Node::start(&users.keys("algorithms = [\"MD5\"]"));
+        let proxy = if transport == "tcp" { node.tcp() } else { node.udp() };
+        let mut baresip = Baresip::registered_with("secret", proxy, transport, &node);
+        let caller = Client::tcp(&node);
+        let challenge = caller.ask(&caller.message("alice")).expect_status(407);
+        caller
+            .ask(&Login::new(&challenge, "caller", "word").prove(caller.message("alice")))
+            .expect_status(200);
+        assert_eq!(node.metric("authentications_total{outcome=\"wrong_password\"}"), 0);
+        baresip.program.terminate();
+        wait_until("it unregisters", || node.metric("bindings") == 0);
+    }
 }

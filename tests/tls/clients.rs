@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio_rustls::rustls::ClientConfig;
 
+use crate::support::digest::Users;
 use crate::support::tls::{Ca, Tls};
 use crate::support::{Client, Node, wait_until};
 
@@ -47,4 +48,22 @@ fn a_client_that_does_not_trust_the_node_is_counted() {
         node.metric("tls_handshakes_failed_total{reason=\"refused_by_peer\"}") == 1
     });
     Client::tls(&node, &ours.client()).registers_outbound("alice", 1);
+}
+
+#[test]
+fn a_certificate_that_names_a_user_stands_for_its_password() {
+    let ca = Ca::new();
+    ca.issue("alice", &["sip:alice@example.com"]);
+    let client_ca = ca.path("ca.pem").display().to_string();
+    let extra = format!("client_ca = \"{client_ca}\"\nclient_certificates = \"optional\"\n");
+    let users = Users::new(&[("bob", "secret")]);
+    let node = Node::start(&format!("{}{}", ca.listener(&extra), users.keys("flow_trust = \"0s\"")));
+    let alice = Client::tls(&node, &ca.client_with(&ca, "alice"));
+    for _ in 0..2 {
+        alice.registers_outbound("alice", 1);
+    }
+    alice.ask(&alice.register_contact("bob")).expect_status(401);
+    let nobody = Client::tls(&node, &ca.client());
+    nobody.ask(&nobody.register_contact("alice")).expect_status(401);
+    assert_eq!(node.metric("authentications_total{outcome=\"trusted\"}"), 2);
 }

@@ -10,5 +10,6 @@ mod demo;
 mod draft03;
 mod keepalive;
 mod messages;
+mod password;
 mod recovery;
 mod registrar;

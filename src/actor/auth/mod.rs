@@ -167,11 +167,12 @@ impl Worker {
         None
     }
 
-    /// The peer of this flow has shown a certificate that was verified, and that names these URIs: whoever of them is a user
-    /// here need not prove it again.
-    pub fn certified<'u>(&self, source: &Source, uris: impl IntoIterator<Item = &'u [u8]>) {
+    /// The peer of this flow has shown a certificate that was verified, and that names these users, each as `user@domain`:
+    /// who of them has an AOR here need not prove it by a password.
+    pub fn certified(&self, source: &Source, users: &[Box<str>]) {
         let (Some(auth), Some(authenticator)) = (&self.node.auth, &self.authenticator) else { return };
-        let users: Vec<User> = uris.into_iter().filter_map(|uri| auth.shared.user_of(uri)).collect();
+        let user = |user: &Box<str>| auth.shared.user_of(format!("sip:{user}").as_bytes());
+        let users: Vec<User> = users.iter().filter_map(user).collect();
         authenticator.borrow_mut().trust.certified(self.node.clock.now(), source, &users);
     }
 }
