@@ -87,6 +87,8 @@ enum Framing {
     WebSocket(Box<WebSocket>),
 }
 
+const _: () = assert!(size_of::<Framing>() == size_of::<Framer>());
+
 impl Framing {
     fn of(transport: Transport, profile: &Profile, max_message: usize) -> Self {
         match transport {

@@ -37,7 +37,7 @@ impl Cluster {
             let links = FaultProxy::start(listen);
             let config = format!(
                 "[node]\nid = \"{id}\"\ndrain = \"2s\"\n\
-                 [listen]\nudp = [\"{sip}\"]\ntcp = [\"{sip}\"]\n\
+                 [listen]\nudp = [\"{sip}\"]\ntcp = [\"{sip}\"]\nws = [\"127.0.0.1:0\"]\n\
                  [cluster]\nlisten = \"{listen}\"\nadvertise = \"{}\"\nsecret = \"known to the nodes alone\"\n\
                  lease = \"{LEASE}\"\nlink_ping = \"300ms\"\nlink_pong = \"600ms\"\n\
                  [location]\nstore = \"redis\"\nredis_url = \"{}\"\n{extra}",

@@ -10,11 +10,13 @@ use crate::support::{Node, rings, wait_until};
 type Connect = fn(&Node) -> Client;
 
 /// The transports of the UA and of who calls it.
-const WAYS: [(Connect, Connect); 4] = [
+const WAYS: [(Connect, Connect); 6] = [
     (Client::tcp, Client::tcp),
     (Client::udp, Client::udp),
     (Client::tcp, Client::udp),
     (Client::udp, Client::tcp),
+    (Client::ws, Client::tcp),
+    (Client::udp, Client::ws),
 ];
 
 #[test]
@@ -31,7 +33,7 @@ fn a_message_reaches_a_ua_of_another_node() {
         }
     }
     let relayed: u64 = (0..2).map(|place| cluster.node(place).metric("cluster_relayed_total")).sum();
-    assert_eq!(relayed, 8);
+    assert_eq!(relayed, 2 * WAYS.len() as u64);
 }
 
 #[test]
