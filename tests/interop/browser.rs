@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::program::Program;
 use crate::support::dialog::private_uri;
+use crate::support::digest::{Login, Users};
 use crate::support::tls::Ca;
 use crate::support::{Client, Node, wait_until};
 
@@ -180,4 +181,32 @@ fn jssip_in_chromium_registers_over_wss_and_is_reached() {
     let listener = format!("[listen]\nwss = [\"127.0.0.1:0\"]\n[tls]\n{}", ca.node());
     let node = Node::start(&format!("{listener}[outbound]\nflow_timer = \"2s\"\n"));
     registers_and_is_reached(&node, &format!("wss://{}", node.listener("wss")), "WSS");
+}
+
+#[test]
+fn jssip_in_chromium_proves_its_password_and_is_trusted() {
+    let users = Users::new(&[("alice", "password-of-alice"), ("tester", "password-of-tester")]);
+    // It keeps the last of two challenges, and knows MD5 only.
+    let keys = users.keys("algorithms = [\"SHA-256\", \"MD5\"]\n[listen]\nws = [\"127.0.0.1:0\"]");
+    let node = Node::start(&keys);
+    let ua = Client::tcp(&node);
+    let challenge = ua.ask(&ua.register_contact("tester")).expect_status(401);
+    let mut login = Login::new(&challenge, "tester", "password-of-tester");
+    ua.ask(&login.prove(ua.register_contact("tester"))).expect_status(200);
+
+    let server = format!("ws://{}", node.listener("ws"));
+    let stranger = Browser::start(&server, "sip:alice@example.com", "&password=another");
+    stranger.expect("connected");
+    stranger.expect("refused Authentication Error");
+    drop(stranger);
+    let browser = Browser::start(&server, "sip:alice@example.com", "&password=password-of-alice");
+    browser.expect("connected");
+    browser.expect("registered outbound 120");
+    let message = ua.message("alice").set("From", "<sip:tester@example.com>;tag=1").body("Who are you?");
+    ua.send(message.to_bytes());
+    let received = [ua.receive(), ua.receive()];
+    let arrived = received.iter().find(|message| message.is_request()).unwrap();
+    assert_eq!(arrived.body(), b"You said: Who are you?");
+    ua.send(arrived.answer(200, "OK"));
+    browser.expect_all(&["message Who are you?", "sent 200"]);
 }
