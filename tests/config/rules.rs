@@ -55,7 +55,7 @@ fn a_listener_on_all_addresses_says_what_via_carries() {
 
 #[test]
 fn pages_that_may_open_a_websocket_are_named_by_their_origins() {
-    let listens = |rest: &str| format!("[listen]\nws = [\"192.0.2.1:80\"]\n{rest}");
+    let listens = |rest: &str| format!("[auth]\nmode = \"none\"\n[listen]\nws = [\"192.0.2.1:80\"]\n{rest}");
     assert_eq!(
         warnings_of(&listens("")),
         [
