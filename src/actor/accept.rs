@@ -146,15 +146,11 @@ impl Guest {
         let is_web_socket = self.kind.transport == Transport::Wss;
         let speaks = if is_web_socket { Speaks::WebSocket } else { Speaks::Sip };
         let shaken = self.worker.node.shake_hands(stream, self.client, speaks).await;
-        match shaken {
-            Some(stream) => {
-                // Verified when it was shown.
-                let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-                self.users = shown.map(|shown| Identities::of(shown).users).unwrap_or_default();
-                if is_web_socket { self.upgrade(stream).await } else { self.enter(stream) }
-            }
-            None => {}
-        }
+        let Some(stream) = shaken else { return };
+        // Verified when it was shown.
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        self.users = shown.map(|shown| Identities::of(shown).users).unwrap_or_default();
+        if is_web_socket { self.upgrade(stream).await } else { self.enter(stream) }
     }
 
     /// Lets it in once it has asked for WebSocket as RFC 7118 wants it.

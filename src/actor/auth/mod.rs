@@ -171,8 +171,8 @@ impl Worker {
     /// who of them has an AOR here need not prove it by a password.
     pub fn certified(&self, source: &Source, users: &[Box<str>]) {
         let (Some(auth), Some(authenticator)) = (&self.node.auth, &self.authenticator) else { return };
-        let user = |user: &Box<str>| auth.shared.user_of(format!("sip:{user}").as_bytes());
-        let users: Vec<User> = users.iter().filter_map(user).collect();
+        let users = users.iter().filter_map(|user| auth.shared.user_of(format!("sip:{user}").as_bytes()));
+        let users: Vec<User> = users.collect();
         authenticator.borrow_mut().trust.certified(self.node.clock.now(), source, &users);
     }
 }
