@@ -17,9 +17,10 @@
 //!
 //! # How a REGISTER travels
 //!
-//! octets -> [`actor::connection`] (frames them, [`sip::Framer`]) -> [`actor::registrar`] (asks [`proto::registrar`],
-//! has the location service make one atomic update, answers only after that) -> 200 with `Require: outbound` and
-//! `Flow-Timer` -> [`actor::connection`] (starts the deadline, [`proto::keepalive`]).
+//! octets -> [`actor::connection`] (frames them, [`sip::Framer`]) -> [`actor::auth`] (has the UA prove who it is, by
+//! [`proto::auth`], unless its flow is trusted) -> [`actor::registrar`] (asks [`proto::registrar`], has the location
+//! service make one atomic update, answers only after that) -> 200 with `Require: outbound` and `Flow-Timer` ->
+//! [`actor::connection`] (starts the deadline, [`proto::keepalive`]).
 //!
 //! # How a request for a UA travels
 //!
