@@ -45,13 +45,15 @@ impl Worker {
         if message.method() != Method::Register || !is_registrar {
             return self.dispatch_to_own_proxy(message, source);
         }
-        let full = self.peers.registrar.try_send(Register { message, source }).err();
+        let ticket = self.load().enter();
+        let full = self.peers.registrar.try_send(Register { message, source, ticket }).err();
         full.and_then(|error| self.overloaded(&error.into_inner().message, source))
     }
 
     /// A request that is new here.
     fn dispatch_to_own_proxy(&self, message: Message, source: Source) -> Option<Wire> {
-        let full = self.peers.proxies[usize::from(self.index)].try_send(Inbound { message, source }).err();
+        let (proxy, ticket) = (&self.peers.proxies[usize::from(self.index)], self.load().enter());
+        let full = proxy.try_send(Inbound { message, source, ticket }).err();
         full.and_then(|error| self.overloaded(&error.into_inner().message, source))
     }
 
@@ -143,14 +145,26 @@ impl Worker {
     /// The proxy may be another worker's.
     fn dispatch_to_proxy(&self, message: Message, source: Source) {
         let branch = message.top_via().ok().and_then(|via| via.branch().and_then(Proxy::worker_of_branch));
-        let proxy = branch.and_then(|worker| self.peers.proxies.get(usize::from(worker)));
-        let taken = proxy.is_some_and(|proxy| proxy.try_send(Inbound { message, source }).is_ok());
+        let found = branch.and_then(|worker| {
+            let index = usize::from(worker);
+            Some((self.peers.proxies.get(index)?, self.node.loads.get(index)?))
+        });
+        let taken = found.is_some_and(|(proxy, load)| {
+            let ticket = load.enter();
+            let is_taken = proxy.try_send(Inbound { message, source, ticket }).is_ok();
+            if !is_taken {
+                load.leave();
+            }
+            is_taken
+        });
         if !taken {
             self.node.metrics.refused.inc(Refused::StrayResponse);
         }
     }
 
+    /// There was no room for a request that has a ticket.
     fn overloaded(&self, request: &Message, source: Source) -> Option<Wire> {
+        self.load().leave();
         self.node.metrics.refused.inc(Refused::MailboxFull);
         self.unavailable(request, source, None)
     }

@@ -13,6 +13,7 @@
 //! ```
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
@@ -24,7 +25,13 @@ use crate::metrics::{FlowClosed, Refused, Summary};
 use crate::proto::Source;
 use crate::proto::keepalive::Patience;
 use crate::proto::pace::{Addresses, Asker, Bucket, Full, Rate, Shared, Turns};
-use crate::sip::{Message, Method, Misshapen, Shape, Wire};
+use crate::sip::{Address, Message, Method, Misshapen, Name, Shape, Wire};
+
+/// REGISTERs in a second over one flow that count as refreshes of somebody who is known: far more than a UA needs.
+const REFRESHES_PER_FLOW: u32 = 5;
+
+/// In how many seconds a request may come again that was shed, at random.
+const AFTER_OVERLOAD: RangeInclusive<u64> = 1..=10;
 
 /// The limits in time of all peers of a node.
 #[derive(Debug)]
@@ -38,6 +45,7 @@ pub struct Gate {
     registers: Option<Rate>,
     registers_of_address: Option<Rate>,
     messages_of_flow: Option<Rate>,
+    refreshes_of_flow: Option<Rate>,
     datagrams_of_address: Option<Rate>,
     stun_of_address: Option<Rate>,
     all_registers: Shared,
@@ -51,6 +59,7 @@ pub struct Gate {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Standing {
     messages: Bucket,
+    refreshes: Bucket,
     /// Whether somebody has registered over it.
     pub is_known: bool,
 }
@@ -83,6 +92,7 @@ impl Gate {
             registers: Rate::per_second(limits.registers_per_second),
             registers_of_address: Rate::per_second(limits.registers_per_address),
             messages_of_flow: Rate::per_second(limits.messages_per_flow),
+            refreshes_of_flow: Rate::per_second(REFRESHES_PER_FLOW),
             datagrams_of_address: Rate::per_second(limits.datagrams_per_address),
             stun_of_address: Rate::per_second(limits.stun_per_address),
             all_registers: Shared::default(),
@@ -106,26 +116,42 @@ impl Gate {
 
     /// Whether one more message of a flow is taken.
     fn message(&self, standing: &mut Standing, from: IpAddr) -> Result<(), Full> {
+        self.messages(standing, from, 1)
+    }
+
+    fn messages(&self, standing: &mut Standing, from: IpAddr, count: usize) -> Result<(), Full> {
         let Some(rate) = self.messages_of_flow else { return Ok(()) };
-        let taken = standing.messages.take(rate, self.now());
+        let taken = standing.messages.take_several(rate, self.now(), count as u64);
         if self.trusted.contains(&from) { Ok(()) } else { taken }
     }
 
+    /// Whether one more REGISTER over a flow may be a refresh. Who has more is registering others.
+    fn refresh(&self, standing: &mut Standing) -> Result<(), Full> {
+        self.refreshes_of_flow.map_or(Ok(()), |rate| standing.refreshes.take(rate, self.now()))
+    }
+
     /// Whether a REGISTER may be served; otherwise why not, and in how many seconds it may come again.
-    fn register(&self, from: IpAddr, is_known: bool) -> Result<(), (Refused, u64)> {
+    fn register(&self, from: IpAddr, asker: Asker) -> Result<(), (Refused, u64)> {
         let now = self.now();
         let later = |rate, why| Err((why, self.turns.retry_after(rate, now, rand::random())));
         if let Some(rate) = self.registers_of_address
-            && !is_known
+            && asker == Asker::Stranger
             && !self.trusted.contains(&from)
             && !self.registers_by_address.take(from, rate, now)
         {
             return later(self.registers.unwrap_or(rate), Refused::RegisterRateOfAddress);
         }
-        let asker = if is_known { Asker::Known } else { Asker::Stranger };
         match self.registers {
             Some(rate) if !self.all_registers.take(rate, now, asker) => later(rate, Refused::RegisterRate),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    /// In how many seconds what was shed may come again.
+    fn after_overload(&self, is_register: bool) -> u64 {
+        match self.registers.filter(|_| is_register) {
+            Some(rate) => self.turns.retry_after(rate, self.now(), rand::random()),
+            None => rand::random_range(AFTER_OVERLOAD),
         }
     }
 
@@ -138,7 +164,21 @@ fn admits(addresses: &Addresses, rate: Option<Rate>, from: IpAddr, now: Duration
     rate.is_none_or(|rate| addresses.take(from, rate, now))
 }
 
+/// Whether a request is the first of its kind, and does not belong to something that is under way.
+fn starts_something(request: &Message) -> bool {
+    let has_tag = || request.first(Name::To).and_then(|to| Address::parse(to).ok()?.params.get("tag"));
+    !matches!(request.method(), Method::Ack | Method::Cancel) && has_tag().is_none()
+}
+
 impl Worker {
+    /// Whether a flow may go on that brought so many pings. Each was answered, and counts as a message.
+    pub fn admit_pings(&self, count: usize, source: Source, standing: &mut Standing) -> Result<(), Stopped> {
+        match self.node.gate.messages(standing, source.ip(), count) {
+            Err(Full::Flood) => Err(Stopped::Close(FlowClosed::Flood)),
+            Err(Full::Over) | Ok(()) => Ok(()),
+        }
+    }
+
     /// Whether a message that came over a connection is taken.
     pub fn admit_over_stream(
         &self,
@@ -155,7 +195,9 @@ impl Worker {
             }
             Err(Full::Over) | Ok(()) => {}
         }
-        self.admit(message, source, standing.is_known)
+        let is_known = standing.is_known
+            && (message.method() != Method::Register || self.node.gate.refresh(standing).is_ok());
+        self.admit(message, source, is_known)
     }
 
     /// Whether a message is taken that came over a flow over which `is_known` has registered.
@@ -164,13 +206,22 @@ impl Worker {
             self.node.refuse(Refused::from(misshapen), source.flow.remote);
             return Err(Stopped::Misshapen(misshapen));
         }
-        if !message.is_request() || message.method() != Method::Register {
+        if !message.is_request() {
             return Ok(());
         }
-        self.node.gate.register(source.ip(), is_known).map_err(|(why, retry_after)| {
+        let asker = if is_known { Asker::Known } else { Asker::Stranger };
+        let is_register = message.method() == Method::Register;
+        if is_register && let Err((why, retry_after)) = self.node.gate.register(source.ip(), asker) {
             self.node.refuse(why, source.flow.remote);
-            Stopped::Later(retry_after)
-        })
+            return Err(Stopped::Later(retry_after));
+        }
+        // Others than REGISTERs are strangers: a flow that is known can wait for its call, and cannot for its binding.
+        let asker = if is_register { asker } else { Asker::Stranger };
+        if self.load().sheds(asker) && starts_something(message) {
+            self.node.refuse(Refused::Overload, source.flow.remote);
+            return Err(Stopped::Later(self.node.gate.after_overload(is_register)));
+        }
+        Ok(())
     }
 
     /// The answer to a request that is not taken.

@@ -8,6 +8,7 @@ use flowhold_cluster::directory::View;
 use flowhold_cluster::flow::{Flow, FlowId};
 use tokio::sync::oneshot;
 
+use super::load::Ticket;
 use crate::metrics::FlowClosed;
 use crate::proto::keepalive::Assign;
 use crate::proto::proxy::{BranchId, Peer, UnderWay};
@@ -23,6 +24,8 @@ pub struct Register {
     pub message: Message,
     /// The flow it came over.
     pub source: Source,
+    /// Since when it waits.
+    pub ticket: Ticket,
 }
 
 /// Any other request, or a response, came over a flow.
@@ -33,6 +36,8 @@ pub struct Inbound {
     pub message: Message,
     /// The flow it came over.
     pub source: Source,
+    /// Since when it waits.
+    pub ticket: Ticket,
 }
 
 /// A message is to leave over a flow.

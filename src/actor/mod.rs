@@ -13,8 +13,8 @@
 //! | [`node_link`] | one per other node and worker | [`MemberGone`](message::MemberGone), [`FlowFailed`](message::FlowFailed) |
 //!
 //! They know each other's messages and a `Recipient`, never each other's type. [`flows`] is the way to a flow from
-//! any worker, [`gate`] what their peers may send, [`auth`] who they prove to be, [`worker`] what the actors of one worker share, [`cluster`] what all
-//! of them know of other nodes,
+//! any worker, [`gate`] what their peers may send, [`auth`] who they prove to be, [`load`] how much there is to do,
+//! [`worker`] what the actors of one worker share, [`cluster`] what all of them know of other nodes,
 //! [`membership`] and [`node`] start and end them all.
 
 pub mod accept;
@@ -32,6 +32,7 @@ pub mod gate;
 pub mod key_ring;
 pub mod links;
 mod listeners;
+pub mod load;
 pub mod membership;
 pub mod message;
 pub mod next_hops;

@@ -30,6 +30,7 @@ use super::flows::FlowTable;
 use super::gate::Gate;
 use super::key_ring;
 use super::listeners::Listeners;
+use super::load::Load;
 use super::membership::Membership;
 use super::message::{AskUnderWay, Unregister};
 use super::next_hops::{NextHops, NotFound};
@@ -177,6 +178,7 @@ fn node(
         auth,
         ping_wait: settings::ping_wait(&config),
         registrar: settings::registrar(&config),
+        loads: (0..workers.get()).map(|_| Load::new(config.limits.max_queue_delay)).collect(),
         gate: Gate::new(&config.limits, &next_hops),
         next_hops,
         metrics: Metrics::new(),

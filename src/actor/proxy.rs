@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 use tracing::info;
 
 use super::flows::Undelivered;
+use super::load::Turn;
 use super::message::{
     AskUnderWay, Deliver, FlowFailed, Forward, Inbound, LinkChanged, NextHopFailed, Unforwarded,
     UpstreamChanged, WayOut,
@@ -31,6 +32,9 @@ use crate::sip::Wire;
 pub struct Proxy {
     core: Core,
     node: Arc<Node>,
+    /// Its number.
+    worker: usize,
+    turn: Turn,
     /// What the core asked for and was not carried out yet.
     actions: Vec<Action>,
     /// An empty vector that `actions` changes places with, so that neither is allocated anew.
@@ -47,13 +51,15 @@ const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 impl Proxy {
     /// Starts it on the arbiter of its worker.
-    pub fn start_on(arbiter: &ArbiterHandle, core: Core, node: Arc<Node>) -> Addr<Self> {
+    pub fn start_on(arbiter: &ArbiterHandle, worker: u16, core: Core, node: Arc<Node>) -> Addr<Self> {
         Self::start_in_arbiter(arbiter, move |ctx| {
             ctx.set_mailbox_capacity(node.config.limits.proxy_mailbox);
             let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
             Self {
                 core,
                 node,
+                worker: worker.into(),
+                turn: Turn::default(),
                 actions: Vec::new(),
                 batch: Vec::new(),
                 timer,
@@ -191,7 +197,9 @@ impl Actor for Proxy {
 impl Handler<Inbound> for Proxy {
     type Result = ();
 
-    fn handle(&mut self, Inbound { message, source }: Inbound, ctx: &mut Self::Context) {
+    fn handle(&mut self, Inbound { message, source, ticket }: Inbound, ctx: &mut Self::Context) {
+        self.node.loads[self.worker].handle(ticket);
+        self.turn.take(ctx);
         let now = Instant::now();
         if message.is_request() {
             self.core.request(now, message, source, &mut self.actions);

@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 
 use super::event_log;
 use super::flows::Undelivered;
+use super::load::Turn;
 use super::message::{Deliver, FlowFailed, PeerUnreachable, Register};
 use super::settings::RETRY_AFTER;
 use super::worker::{Node, to_tag};
@@ -23,6 +24,9 @@ use crate::sip::{Message as SipMessage, Wire};
 /// The actor of one worker's registrar.
 pub struct Registrar {
     node: Arc<Node>,
+    /// Its number.
+    worker: usize,
+    turn: Turn,
     served: Served,
 }
 
@@ -36,13 +40,13 @@ struct Serving {
 
 impl Registrar {
     /// Starts it on the arbiter of its worker.
-    pub fn start_on(arbiter: &ArbiterHandle, node: Arc<Node>) -> Addr<Self> {
+    pub fn start_on(arbiter: &ArbiterHandle, worker: u16, node: Arc<Node>) -> Addr<Self> {
         Self::start_in_arbiter(arbiter, move |ctx| {
             let proxy = &node.config.proxy;
             ctx.set_mailbox_capacity(node.config.limits.registrar_mailbox);
             // RFC 3261 §17.2.2: timer J is 64 T1.
             let served = Served::new(proxy.t1 * 64, proxy.max_transactions);
-            Self { node, served }
+            Self { node, worker: worker.into(), turn: Turn::default(), served }
         })
     }
 
@@ -107,7 +111,10 @@ impl Actor for Registrar {
 impl Handler<Register> for Registrar {
     type Result = ();
 
-    fn handle(&mut self, Register { message: request, source }: Register, ctx: &mut Self::Context) {
+    fn handle(&mut self, register: Register, ctx: &mut Self::Context) {
+        let Register { message: request, source, ticket } = register;
+        self.node.loads[self.worker].handle(ticket);
+        self.turn.take(ctx);
         if source.transport.is_reliable() {
             return self.serve(Serving { request, source, key: None }, ctx);
         }

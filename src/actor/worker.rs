@@ -17,6 +17,7 @@ use super::auth::Auth;
 use super::cluster::Cluster;
 use super::flows::FlowTable;
 use super::gate::Gate;
+use super::load::Load;
 use super::message::{FlowFailed, Inbound, PeerUnreachable, Register};
 use super::next_hops::NextHops;
 use super::relayed::RelayedRequests;
@@ -51,6 +52,8 @@ pub struct Node {
     pub flows: FlowTable,
     /// Who is let in.
     pub admission: Arc<Admission>,
+    /// How much each worker has to do.
+    pub loads: Box<[Load]>,
     /// How often who is in may send.
     pub gate: Gate,
     /// What its TLS listeners show and ask for, if it has any.
@@ -177,6 +180,11 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// How much it has to do.
+    pub fn load(&self) -> &Load {
+        &self.node.loads[usize::from(self.index)]
+    }
+
     /// Tells everyone who has to know that a flow failed.
     pub fn flow_failed(&self, flow: Flow) {
         if let Some(authenticator) = &self.authenticator {

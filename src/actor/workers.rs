@@ -16,6 +16,7 @@ use super::cluster;
 use super::dialer::Dialer;
 use super::links;
 use super::listeners::{Kind, Listeners};
+use super::load;
 use super::message::{AskUnderWay, FlowFailed, Inbound, Members, Unregister, UpstreamChanged, WayOut};
 use super::node::StartError;
 use super::proxy::Proxy;
@@ -51,11 +52,11 @@ pub(super) async fn start(
     let mut relays = Vec::new();
     let relay_secret = rand::random();
     for (index, arbiter) in (0..).zip(arbiters) {
-        registrars.push(Registrar::start_on(&arbiter.handle(), Arc::clone(node)));
+        registrars.push(Registrar::start_on(&arbiter.handle(), index, Arc::clone(node)));
         let settings = settings::proxy(node, Arc::clone(tokens), index, &served);
         relays.push(Relay::new(&settings, relay_secret));
         let core = Core::new(settings, rand::random());
-        proxies.push(Proxy::start_on(&arbiter.handle(), core, Arc::clone(node)));
+        proxies.push(Proxy::start_on(&arbiter.handle(), index, core, Arc::clone(node)));
     }
     let branches_on: Vec<Recipient<FlowFailed>> =
         proxies.iter().map(|proxy| proxy.clone().recipient()).collect();
@@ -125,6 +126,7 @@ impl Doors {
         let (failed, unforwarded) = (proxy.clone().recipient(), proxy.clone().recipient());
         let dialer = Dialer::new(Rc::clone(worker), udp?, failed, unforwarded).start();
         let _ = worker.dialer.set(dialer.clone().recipient());
+        actix_rt::spawn(load::watch(Rc::clone(worker)));
         proxy.do_send(WayOut(dialer.recipient()));
         for (listener, kind) in self.streams {
             let listener = TcpListener::from_std(listener)?;

@@ -320,6 +320,9 @@ pub struct Limits {
     /// How long a message that has begun may take to arrive whole.
     #[serde(deserialize_with = "units::duration")]
     pub header_timeout: Duration,
+    /// How long a message may wait for a worker before others are refused; zero: none is.
+    #[serde(deserialize_with = "units::duration")]
+    pub max_queue_delay: Duration,
     /// How long a connection may take to its first ping or message; zero: for ever.
     #[serde(deserialize_with = "units::duration")]
     pub first_message: Duration,

@@ -97,6 +97,8 @@ label! {
         NoProxyHeader => "no_proxy_header",
         /// A connection of a load balancer whose PROXY protocol header does not parse or is too long.
         BadProxyHeader => "bad_proxy_header",
+        /// A request that starts something while messages wait for `limits.max_queue_delay`, answered 503.
+        Overload => "overload",
         /// A message above `limits.max_headers`, answered 513 where it was a request.
         MaxHeaders => "max_headers",
         /// A message above `limits.max_header_length`, answered 513 where it was a request.

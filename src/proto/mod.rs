@@ -11,6 +11,7 @@ mod hop;
 pub mod keepalive;
 pub mod locate;
 pub mod login;
+pub mod overload;
 pub mod pace;
 pub mod profile;
 pub mod proxy;

@@ -218,7 +218,7 @@ fn a_peer_that_does_not_read_its_requests_is_the_end() {
 
 #[test]
 fn a_peer_that_does_not_read_its_pongs_is_the_end() {
-    let scene = Scene::new("[limits]\nwrite_queue = \"64KiB\"");
+    let scene = Scene::new("[limits]\nwrite_queue = \"64KiB\"\nmessages_per_flow = 0");
     let client = Client::tcp_with_small_window(&scene.node);
     let pings = PING.repeat(16_384);
     for _ in 0..400 {

@@ -65,9 +65,18 @@ fn a_register_above_registers_per_address_is_503_and_other_addresses_are_served(
 fn who_has_registered_over_its_flow_does_not_count_for_its_address() {
     let node = Node::start("[limits]\nregisters_per_address = 1\n");
     let client = Client::tcp(&node);
-    for _ in 0..20 {
+    for _ in 0..8 {
         client.registers_outbound("alice", 1);
     }
+}
+
+#[test]
+fn who_registers_many_over_one_flow_counts_for_its_address() {
+    let node = Node::start("[limits]\nregisters_per_address = 1\n");
+    let client = Client::tcp(&node);
+    let answers: Vec<_> =
+        (0..20).map(|number| client.ask(&client.register_contact(&format!("alice{number}")))).collect();
+    assert!(count(&answers, 503) >= 5, "{answers:?}");
 }
 
 #[test]

@@ -26,6 +26,10 @@ tcp = ["127.0.0.1:0"]
 [admin]
 listen = "127.0.0.1:0"
 
+[limits]
+# What a test finds must not depend on how busy the machine is.
+max_queue_delay = "5s"
+
 [log]
 filter = "info,flowhold=debug"
 "#;
@@ -144,6 +148,13 @@ impl Node {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
         (status.unwrap_or_else(|| panic!("no status in {head}")), body.to_owned())
+    }
+
+    /// The resident memory of the process, in KiB.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches("kB").trim().parse().unwrap()
     }
 
     /// What the node has logged so far.

@@ -20,6 +20,9 @@ const READS_PER_TURN: usize = 4;
 /// Octets read at once, for all connections of a worker: an idle flow keeps no read buffer.
 const READ_BUFFER: usize = 64 << 10;
 
+/// Octets that a connection reads in its turn while its worker is busy, so that the turns of many are short.
+const BUSY_TURN: usize = 2 << 10;
+
 /// As many pongs leave in one slice.
 const PONGS_PER_SLICE: usize = 64;
 static PONGS: [u8; 2 * PONGS_PER_SLICE] = {
@@ -42,10 +45,18 @@ where
 {
     /// Ready when nothing more will be read.
     pub(super) fn poll_read(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        // What waits for this worker has come before.
+        let mut left = if self.worker.load().is_busy() { BUSY_TURN } else { READS_PER_TURN * READ_BUFFER };
         BUFFER.with_borrow_mut(|buffer| {
             for _ in 0..READS_PER_TURN {
-                let mut buffer = ReadBuf::new(buffer);
-                match task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+                let octets = left.min(READ_BUFFER);
+                if octets == 0 {
+                    break;
+                }
+                let mut buffer = ReadBuf::new(&mut buffer[..octets]);
+                let read = task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+                left -= buffer.filled().len();
+                match read {
                     Ok(()) if buffer.filled().is_empty() => {
                         self.fail(FlowClosed::PeerClosed);
                         return Poll::Ready(());
@@ -150,6 +161,12 @@ where
     fn pong(&mut self, mut count: usize) {
         if self.role.link().is_none() {
             self.worker.node.metrics.pings.inc_by(self.source.transport, count as u64);
+        }
+        if count > 0 && self.role.link().is_none() {
+            let admitted = self.worker.admit_pings(count, self.source, &mut self.standing);
+            if let Err(Stopped::Close(reason)) = admitted {
+                return self.fail(reason);
+            }
         }
         while count > 0 && self.closing.is_none() {
             let slice = count.min(PONGS_PER_SLICE);

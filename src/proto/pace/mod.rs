@@ -59,11 +59,11 @@ impl Rate {
         Some(Self { every, depth: nanos(DEPTH) })
     }
 
-    /// The moment at which a bucket will have run dry that would have at `level`, with one more in it.
-    fn fill(self, level: u64, now: Duration, asker: Asker) -> (u64, Result<(), Full>) {
+    /// The moment at which a bucket will have run dry that would have at `level`, with as many more in it.
+    fn fill(self, level: u64, now: Duration, count: u64, asker: Asker) -> (u64, Result<(), Full>) {
         let now = nanos(now);
         let level = level.max(now);
-        let filled = (level - now).saturating_add(self.every);
+        let filled = (level - now).saturating_add(self.every.saturating_mul(count));
         let room = match asker {
             Asker::Known => self.depth,
             Asker::Stranger => (self.depth / 2).max(self.every),
@@ -87,7 +87,12 @@ pub struct Bucket {
 impl Bucket {
     /// One more, if there is a place for it.
     pub fn take(&mut self, rate: Rate, now: Duration) -> Result<(), Full> {
-        let (level, taken) = rate.fill(self.level, now, Asker::Known);
+        self.take_several(rate, now, 1)
+    }
+
+    /// As many more, if there is a place for all of them.
+    pub fn take_several(&mut self, rate: Rate, now: Duration, count: u64) -> Result<(), Full> {
+        let (level, taken) = rate.fill(self.level, now, count, Asker::Known);
         self.level = level;
         taken
     }
@@ -102,7 +107,7 @@ pub struct Shared {
 impl Shared {
     /// One more, if there is a place for it.
     pub fn take(&self, rate: Rate, now: Duration, asker: Asker) -> bool {
-        let fill = |level| match rate.fill(level, now, asker) {
+        let fill = |level| match rate.fill(level, now, 1, asker) {
             (level, Ok(())) => Some(level),
             (_, Err(Full::Over | Full::Flood)) => None,
         };

@@ -144,7 +144,7 @@ impl Program<'_> {
                     "[node]\nid = \"{id}\"\ndomains = [\"{DOMAIN}\"]\nworkers = {}\n\
                      [listen]\nudp = []\n{listen}\n\
                      [limits]\nmax_connections_per_address = {}\n\
-                     registers_per_second = 0\nregisters_per_address = 0\nmessages_per_flow = 0\n\
+                     registers_per_second = 0\nregisters_per_address = 0\nmessages_per_flow = 0\nmax_queue_delay = \"10s\"\n\
                      [proxy]\nmax_transactions = {TRANSACTIONS}\n\
                      [admin]\nlisten = \"\"\n",
                     node.workers, node.flows,
