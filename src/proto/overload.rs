@@ -7,13 +7,20 @@
 //!             delay < target / 2                 delay < target
 //! ```
 //!
-//! The delay is how long what is done now had to wait: in the queue of the worker's actors, or for the worker itself. What
-//! is shed is what starts something: a REGISTER, an INVITE or another request outside of a dialog. What belongs to
+//! The delay is how long what is done now had to wait, in the queue of the worker's actors or for the worker itself, or how
+//! long what is queued now will have to, by how long each takes: a queue that grows fast is too long before its first
+//! message has waited. What is shed is what starts something: a REGISTER, an INVITE or another request outside of a dialog. What belongs to
 //! something that is under way is always done, and it drains the queue. Pings are answered where they are read, in no queue.
 
 use std::time::Duration;
 
 use super::pace::Asker;
+
+/// Over how many messages it is averaged how long one takes.
+const SMOOTH: u32 = 64;
+
+/// The longest that one counts as taking.
+const LONGEST: Duration = Duration::from_millis(10);
 
 /// What one worker has to do. `now` is the time since any moment, the same for all calls.
 #[derive(Debug)]
@@ -26,6 +33,9 @@ pub struct Overload {
     head: Duration,
     /// How long the last one that was done had waited.
     waited: Duration,
+    /// When the last one was done, while others waited, and how long one takes by and by.
+    done: Option<Duration>,
+    takes: Duration,
     /// How late the worker came to something that was due, the last time and the one before. A machine that paused for a
     /// moment was late once.
     late: [Duration; 2],
@@ -43,7 +53,16 @@ impl Overload {
     /// A worker that has nothing to do, and is to keep within this delay.
     pub fn new(target: Duration) -> Self {
         let zero = Duration::ZERO;
-        Self { target, waiting: 0, head: zero, waited: zero, late: [zero; 2], level: Level::Calm }
+        Self {
+            target,
+            waiting: 0,
+            head: zero,
+            waited: zero,
+            done: None,
+            takes: zero,
+            late: [zero; 2],
+            level: Level::Calm,
+        }
     }
 
     /// A message is queued.
@@ -62,6 +81,12 @@ impl Overload {
     /// The message that was queued at `entered` is about to be done.
     pub fn handled(&mut self, entered: Duration, now: Duration) {
         self.left();
+        if let Some(done) = self.done {
+            // No message takes so long; it was the machine that paused.
+            let took = now.saturating_sub(done).min(LONGEST);
+            self.takes = (self.takes * (SMOOTH - 1) + took) / SMOOTH;
+        }
+        self.done = (self.waiting > 0).then_some(now);
         self.head = entered;
         self.waited = now.saturating_sub(entered);
     }
@@ -96,8 +121,13 @@ impl Overload {
     }
 
     fn delay(&self, now: Duration) -> Duration {
-        let queue =
-            if self.waiting > 0 { self.waited.max(now.saturating_sub(self.head)) } else { Duration::ZERO };
+        let queue = if self.waiting > 0 {
+            let waiting = u32::try_from(self.waiting).unwrap_or(u32::MAX);
+            let expected = self.takes.saturating_mul(waiting);
+            self.waited.max(now.saturating_sub(self.head)).max(expected)
+        } else {
+            Duration::ZERO
+        };
         queue.max(self.late[0].min(self.late[1]))
     }
 }
@@ -189,7 +219,7 @@ mod tests {
             if let Some(entered) = queue.pop_front() {
                 overload.handled(entered, millis(now));
                 served += 1;
-                longest = longest.max(millis(now) - entered);
+                longest = longest.max(millis(now).saturating_sub(entered));
             }
         }
         (served, shed, longest)
