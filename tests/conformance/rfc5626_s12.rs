@@ -2,6 +2,7 @@
 
 use crate::rfc5626_s5_1::{accept, edge_of_a_socket};
 use crate::support::dialog::private_uri;
+use crate::support::digest::{Login, Users};
 use crate::support::{Client, Node, Request, wait_until};
 
 /// Registers a UA through the edge proxy; gives the Path that its registrar saves.
@@ -95,4 +96,34 @@ fn s12_an_edge_proxy_uses_a_flow_for_a_token_of_its_own_and_for_nothing_else() {
     assert!((400..600).contains(&status), "{status}");
     stranger.ask(&stranger.request("MESSAGE", &private_uri("alice"))).expect_status(status);
     ua.expect_nothing();
+}
+
+#[test]
+fn s12_nobody_is_routed_to_for_an_aor_whose_user_they_did_not_authenticate_as() {
+    let users = Users::new(&[("alice", "hers"), ("mallory", "his")]);
+    let node = Node::start(&users.keys(""));
+    let (ua, attacker, caller) = (Client::tcp(&node), Client::tcp(&node), Client::tcp(&node));
+    let challenge = ua.ask(&ua.register_outbound("alice", 1)).expect_status(401);
+    let mut alice = Login::new(&challenge, "alice", "hers");
+    ua.ask(&alice.prove(ua.register_outbound("alice", 1))).expect_status(200);
+
+    // With her instance-id and reg-id, and a Path that leads to the attacker.
+    let path = format!("<sip:{};lr;ob>", attacker.local());
+    let register = || attacker.register_outbound("alice", 1).with("Path", &path);
+    let challenge = attacker.ask(&register()).expect_status(401);
+    let mut own = Login::new(&challenge, "mallory", "his");
+    attacker.ask(&own.prove(register())).expect_status(403);
+    let mut guessed = Login::new(&challenge, "alice", "guessed");
+    attacker.ask(&guessed.prove(register())).expect_status(401);
+
+    let bindings = ua.ask(&ua.register("alice").with("Supported", "path")).expect_status(200);
+    assert_eq!(bindings.contacts().len(), 1, "{bindings}");
+    assert!(bindings.contacts()[0].contains(&ua.contact_uri("alice")), "{bindings}");
+    assert!(!bindings.has("Path"), "{bindings}");
+    let message = || caller.message("alice").set("From", "<sip:mallory@example.com>;tag=f");
+    let mut login = Login::new(&caller.ask(&message()).expect_status(407), "mallory", "his");
+    caller.send(login.prove(message().cseq(2)).to_bytes());
+    ua.send(ua.receive().expect_method("MESSAGE").answer(200, "OK"));
+    caller.receive_final().expect_status(200);
+    attacker.expect_nothing();
 }
