@@ -11,7 +11,7 @@
 //! | [`proto`] | the protocol's rules as state machines, without I/O, clock or randomness | `sip`, value types of `flowhold-cluster` |
 //! | [`net`] | sockets: listeners, TLS, admission, the bounded writer, ICMP errors, the admin endpoint | `sip`, `metrics` |
 //! | [`actor`] | thin shells that receive, ask `proto`, and carry out what it returns | all of these |
-//! | [`ua`] | a user agent on real sockets, for `flowhold ua`; where a URI leads by DNS | `proto`, `sip` |
+//! | [`ua`] | a user agent on real sockets, for `flowhold ua`; where a URI leads by DNS | `proto`, `sip`, `net` |
 //! | [`config`], [`metrics`] | the typed configuration, the counters | `sip` |
 //! | `flowhold-cluster` | which flow leads to which AOR: bindings, the location service, the nodes of a cluster, flow tokens | nothing of ours |
 //!

@@ -8,29 +8,30 @@
 //! ```
 //!
 //! Over UDP a next hop is reached from the worker's own UDP socket, so that its responses come back there. Over TCP
-//! one connection to each next hop is opened when it is first needed, and kept.
+//! or TLS one connection to each next hop is opened when it is first needed, and kept.
 
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use flowhold_cluster::flow::{Flow, FlowId};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 use tracing::warn;
 
 use super::connection::Connection;
 use super::flows::Undelivered;
 use super::message::{Deliver, FlowFailed, Forward, NextHopFailed, Unforwarded};
-use super::worker::Worker;
+use super::worker::{Node, Worker};
 use crate::metrics::Refused;
 use crate::proto::proxy::BranchId;
 use crate::proto::{NextHop, Profile};
-use crate::sip::Transport;
 
 /// How long a next hop may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -48,7 +49,7 @@ pub struct Dialer {
     unforwarded: Recipient<Unforwarded>,
 }
 
-/// A TCP connection to a next hop.
+/// A connection to a next hop.
 enum Link {
     Connecting(Vec<Forward>),
     Up(Flow),
@@ -84,19 +85,23 @@ impl Dialer {
             Some(Link::Connecting(_)) => self.undeliverable(forward.branch),
             None => {
                 self.links.insert(to, Link::Connecting(vec![forward]));
-                let stream = connect(to.address).into_actor(self);
+                let stream = connect(to, Arc::clone(&self.worker.node)).into_actor(self);
                 ctx.spawn(stream.map(move |stream, dialer, _| dialer.connected(to, stream)));
             }
         }
     }
 
-    fn connected(&mut self, to: NextHop, stream: io::Result<TcpStream>) {
+    fn connected(&mut self, to: NextHop, stream: io::Result<Opened>) {
         let Some(Link::Connecting(waiting)) = self.links.remove(&to) else { return };
         let opened = stream.and_then(|stream| {
             let permit = self.worker.node.admission.admit(to.address.ip()).map_err(io::Error::other)?;
             // A next hop is no UA.
-            let over = (Transport::Tcp, &Profile::RFC5626);
-            Ok(Connection::start_dialed(stream, over, to.address, permit, Rc::clone(&self.worker)))
+            let over = (to.transport, &Profile::RFC5626);
+            let worker = Rc::clone(&self.worker);
+            Ok(match stream {
+                Opened::Tcp(stream) => Connection::start_dialed(stream, over, to.address, permit, worker),
+                Opened::Tls(stream) => Connection::start_dialed(*stream, over, to.address, permit, worker),
+            })
         });
         match opened {
             Ok(flow) => {
@@ -161,8 +166,23 @@ impl Handler<FlowFailed> for Dialer {
     }
 }
 
-async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
+/// A connection to a next hop that has just been opened.
+enum Opened {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+async fn connect(to: NextHop, node: Arc<Node>) -> io::Result<Opened> {
+    let opening = async {
+        let stream = TcpStream::connect(to.address).await?;
+        let _ = stream.set_nodelay(true);
+        if !to.transport.is_secure() {
+            return Ok(Opened::Tcp(stream));
+        }
+        let (Some(connector), Some(name)) = (&node.connector, node.next_hops.name_of(&to)) else {
+            return Err(io::Error::other("there is no name that it could prove"));
+        };
+        Ok(Opened::Tls(Box::new(connector.connect(name, stream).await?)))
+    };
+    timeout(CONNECT_TIMEOUT, opening).await?
 }

@@ -36,6 +36,7 @@ fn label(event: Event) -> Label {
         Event::NotServed => Refused::NotServed,
         Event::NotFound => Refused::NotFound,
         Event::NoBinding => Refused::NoBinding,
+        Event::NotSecure => Refused::NotSecure,
         Event::Overload => Refused::MaxTransactions,
         Event::Unavailable => Refused::LocationUnavailable,
         Event::UpstreamDown => Refused::UpstreamDown,

@@ -24,6 +24,8 @@ pub struct NextHops {
     pub registrar: Option<NextHop>,
     /// Where else UAs may go.
     pub routes: Vec<Route>,
+    /// What those over TLS are called, whose certificates have to say the same.
+    names: Vec<(NextHop, Box<str>)>,
 }
 
 impl NextHops {
@@ -44,7 +46,29 @@ impl NextHops {
             };
             Ok(Route { matcher, to })
         };
-        Ok(Self { registrar, routes: config.routes.iter().map(route).collect::<Result<_, _>>()? })
+        let routes: Vec<Route> = config.routes.iter().map(route).collect::<Result<_, _>>()?;
+        let of_routes = config.routes.iter().zip(&routes).filter_map(|pair| match pair {
+            (config::Route { to: RouteTo::NextHop(named), .. }, Route { to: Exit::NextHop(next), .. }) => {
+                Some((named, *next))
+            }
+            _ => None,
+        });
+        let all = config.registrar.iter().zip(registrar).chain(of_routes);
+        let names = all
+            .filter(|(_, next)| next.transport == Transport::Tls)
+            .map(|(named, next)| (next, named.host.as_str().into()))
+            .collect();
+        Ok(Self { registrar, routes, names })
+    }
+
+    /// What a next hop over TLS is called.
+    pub fn name_of(&self, next: &NextHop) -> Option<&str> {
+        self.names.iter().find(|(named, _)| named == next).map(|(_, name)| &**name)
+    }
+
+    /// Whether any is reached over TLS.
+    pub fn use_tls(&self) -> bool {
+        !self.names.is_empty()
     }
 
     /// The addresses of all of them. Those of upstreams are not known beforehand.
@@ -65,6 +89,7 @@ fn look_up(key: &'static str, next: &config::NextHop) -> Result<NextHop, NotFoun
     let transport = match next.transport {
         NextHopTransport::Udp => Transport::Udp,
         NextHopTransport::Tcp => Transport::Tcp,
+        NextHopTransport::Tls => Transport::Tls,
     };
     Ok(NextHop { transport, address })
 }

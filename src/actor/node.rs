@@ -37,7 +37,7 @@ use super::next_hops::{NextHops, NotFound};
 use super::relayed::RelayedRequests;
 use super::reload::reload;
 use super::settings;
-use super::tls::Tls;
+use super::tls::{Tls, connector};
 use super::worker::{Clock, Node};
 use super::workers::{self, Started};
 use crate::config::Config;
@@ -180,6 +180,8 @@ fn node(
         registrar: settings::registrar(&config),
         loads: (0..workers.get()).map(|_| Load::new(config.limits.max_queue_delay)).collect(),
         gate: Gate::new(&config.limits, &next_hops),
+        connector: connector(&config, &next_hops)
+            .map_err(|fault| StartError::Tls { section: "tls", fault })?,
         next_hops,
         metrics: Metrics::new(),
         notices: Notices::default(),

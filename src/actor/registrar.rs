@@ -60,6 +60,9 @@ impl Registrar {
         let Plan { update, terms } = match planned {
             Ok(plan) => plan,
             Err(reject) => {
+                if reject == Reject::NotSecure {
+                    self.node.metrics.refused.inc(Refused::NotSecure);
+                }
                 let answer = reject.answer(&serving.request, &serving.source, &to_tag());
                 return self.answer(serving, answer);
             }

@@ -7,10 +7,11 @@ use tokio::sync::Semaphore;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
+use super::next_hops::NextHops;
 use super::worker::Node;
 use crate::config::Config;
 use crate::metrics::{Notices, Refused, Summary, TlsFailed};
-use crate::net::tls::{self, Acceptor, Failure, Speaks};
+use crate::net::tls::{self, Acceptor, Connector, Failure, Speaks};
 
 /// The TLS of all listeners.
 pub struct Tls {
@@ -29,6 +30,12 @@ impl Tls {
         let under_way = Semaphore::new(config.limits.tls_handshakes.min(Semaphore::MAX_PERMITS));
         Ok(Some(Self { acceptor: Acceptor::read(&config.tls)?, under_way, notices: Notices::default() }))
     }
+}
+
+/// What next hops over TLS have to prove; none where there are none.
+pub(super) fn connector(config: &Config, next_hops: &NextHops) -> Result<Option<Connector>, tls::Fault> {
+    let read = || Connector::read(config.tls.ca.as_deref(), config.tls.own());
+    next_hops.use_tls().then(read).transpose()
 }
 
 impl Node {

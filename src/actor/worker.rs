@@ -26,6 +26,7 @@ use super::tls::Tls;
 use crate::config::Config;
 use crate::metrics::{FlowClosed, Metrics, Notices, Refused};
 use crate::net::admission::Admission;
+use crate::net::tls::Connector;
 use crate::proto::auth::Authenticator;
 use crate::proto::drain::Course;
 use crate::proto::keepalive::PingWait;
@@ -56,6 +57,8 @@ pub struct Node {
     pub loads: Box<[Load]>,
     /// How often who is in may send.
     pub gate: Gate,
+    /// What next hops over TLS have to prove, if there are any.
+    pub connector: Option<Connector>,
     /// What its TLS listeners show and ask for, if it has any.
     pub tls: Option<Tls>,
     /// What other nodes have under way on flows of this one.

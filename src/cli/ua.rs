@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
 
+use flowhold::net::tls::Connector;
 use flowhold::proto::Profile;
 use flowhold::proto::keepalive::client::Pace;
 use flowhold::proto::login::Login;
@@ -75,9 +76,12 @@ pub(crate) struct UserAgent {
     /// A proxy to register over, such as sip:192.0.2.10;transport=tcp. One flow for each: give it twice or more
     ///
     /// The first one's flow has reg-id 1, the second one's 2, and so on, so keep their order. Without a transport or a
-    /// port, a name is looked up as RFC 3263 says (NAPTR, SRV). Transports are udp and tcp.
+    /// port, a name is looked up as RFC 3263 says (NAPTR, SRV). Transports are udp, tcp and tls; over tls the proxy's
+    /// certificate has to name the host that stands here.
     #[arg(long = "proxy", value_name = "URI", required = true, value_parser = proxy)]
     proxies: Vec<String>,
+    #[command(flatten)]
+    trust: Trust,
     /// Sends a MESSAGE as soon as a flow is registered, and ends when it is answered
     #[arg(long, num_args = 2, value_names = ["URI", "TEXT"])]
     send: Option<Vec<String>>,
@@ -133,6 +137,17 @@ pub(crate) struct UserAgent {
     max_wait: Duration,
 }
 
+/// Whom it trusts over TLS.
+#[derive(Args)]
+struct Trust {
+    /// A PEM file with the CAs that a proxy's certificate over TLS has to be of, in place of those that the system trusts
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    ca: Option<PathBuf>,
+    /// Takes any certificate of a proxy: for trying out
+    #[arg(long)]
+    insecure: bool,
+}
+
 /// A `sip` URI without a transport that we do not have.
 fn uri(text: &str) -> Result<Uri<'_>, String> {
     let uri =
@@ -157,9 +172,9 @@ fn profile(name: &str) -> Result<&'static Profile, String> {
 fn proxy(text: &str) -> Result<String, String> {
     let uri = uri(text)?;
     match uri.transport() {
-        None if uri.params.has("transport") => Err("transports are udp and tcp".to_owned()),
-        None | Some(Transport::Udp | Transport::Tcp) => Ok(text.to_owned()),
-        Some(_) => Err("transports are udp and tcp".to_owned()),
+        None if uri.params.has("transport") => Err("transports are udp, tcp and tls".to_owned()),
+        None | Some(Transport::Udp | Transport::Tcp | Transport::Tls) => Ok(text.to_owned()),
+        Some(_) => Err("transports are udp, tcp and tls".to_owned()),
     }
 }
 
@@ -178,8 +193,8 @@ fn a_wait(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) fn run(options: &UserAgent) -> ExitCode {
-    let settings = match settings(options) {
-        Ok(settings) => settings,
+    let (settings, tls) = match settings(options).and_then(|settings| Ok((settings, connector(options)?))) {
+        Ok(both) => both,
         Err(reason) => {
             say(&mut stderr(), &format!("flowhold: {reason}"));
             return ExitCode::FAILURE;
@@ -193,7 +208,7 @@ pub(crate) fn run(options: &UserAgent) -> ExitCode {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(follow(options, settings)),
+        Ok(runtime) => runtime.block_on(follow(options, settings, tls)),
         Err(error) => {
             say(&mut stderr(), &format!("flowhold: {error}"));
             ExitCode::FAILURE
@@ -221,6 +236,20 @@ fn settings(options: &UserAgent) -> Result<Settings, String> {
     Ok(Settings { registrations, takes_calls: options.answer, ring: options.ring })
 }
 
+/// What proxies over TLS have to prove; none where there is no such proxy, so that no file of CAs is looked for.
+fn connector(options: &UserAgent) -> Result<Option<Connector>, String> {
+    let is_tls = |proxy: &String| uri(proxy).is_ok_and(|uri| uri.transport() == Some(Transport::Tls));
+    if !options.proxies.iter().any(is_tls) {
+        return Ok(None);
+    }
+    let connector = if options.trust.insecure {
+        Connector::that_trusts_anybody()
+    } else {
+        Connector::read(options.trust.ca.as_deref(), None)
+    };
+    connector.map(Some).map_err(|fault| fault.to_string())
+}
+
 fn login(options: &UserAgent) -> Result<Login, String> {
     let password = match &options.password_file {
         Some(path) => {
@@ -238,11 +267,11 @@ fn login(options: &UserAgent) -> Result<Login, String> {
 }
 
 /// Runs the UA, tells what happens, and decides when it is over.
-async fn follow(options: &UserAgent, settings: Settings) -> ExitCode {
+async fn follow(options: &UserAgent, settings: Settings, tls: Option<Connector>) -> ExitCode {
     let proxies = settings.registrations.proxies.clone();
     let (commands, commanded) = mpsc::channel(8);
     let (events, mut happening) = mpsc::channel(64);
-    let ua = tokio::spawn(flowhold::ua::run(settings, commanded, events));
+    let ua = tokio::spawn(flowhold::ua::run(settings, tls, commanded, events));
     let mut end = End { was_registered: false, undelivered: false, until: None, commands };
     if let Some([to, text]) = options.send.as_deref() {
         end.command(Command::Send { to: to.clone(), text: text.clone() });

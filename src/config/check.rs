@@ -214,6 +214,12 @@ fn check_proxy(config: &Config, found: &mut Findings) {
             "a next hop over TCP needs a TCP listener, which its requests come back to",
         );
     }
+    if uses(NextHopTransport::Tls) && config.listen.tls.is_empty() {
+        found.fault(
+            &["proxy.registrar", "proxy.routes", "listen.tls"],
+            "a next hop over TLS needs a TLS listener, which its requests come back to",
+        );
+    }
     if proxy.max_transactions == 0 {
         found.fault(&["proxy.max_transactions"], "0: every request would be answered 503");
     }

@@ -1,4 +1,4 @@
-//! How next hops and routes are written: `"sip:HOST[:PORT][;transport=tcp]"`, `"MATCH = NEXT HOP"` and `"MATCH =
+//! How next hops and routes are written: `"sip:HOST[:PORT][;transport=tcp|tls]"`, `"MATCH = NEXT HOP"` and `"MATCH =
 //! upstream:NAME"`.
 
 use serde::{Deserialize, Deserializer, de::Error};
@@ -10,7 +10,7 @@ use super::units::{is_host, split_port};
 pub struct NextHop {
     /// A name, an IPv4 address or an IPv6 address in brackets, in lower case.
     pub host: String,
-    /// 5060 where none is written.
+    /// 5060 where none is written, over TLS 5061.
     pub port: u16,
     /// Over what it is reached.
     pub transport: NextHopTransport,
@@ -23,6 +23,8 @@ pub enum NextHopTransport {
     Udp,
     /// TCP.
     Tcp,
+    /// TLS.
+    Tls,
 }
 
 /// Where requests for a domain or for numbers go.
@@ -96,11 +98,13 @@ fn parse_next_hop(text: &str) -> Result<NextHop, String> {
         None => (rest, NextHopTransport::Udp),
         Some((place, name)) if name.eq_ignore_ascii_case("udp") => (place, NextHopTransport::Udp),
         Some((place, name)) if name.eq_ignore_ascii_case("tcp") => (place, NextHopTransport::Tcp),
+        Some((place, name)) if name.eq_ignore_ascii_case("tls") => (place, NextHopTransport::Tls),
         Some(_) => return Err(wrong()),
     };
     let (host, port) = split_port(place);
     let port = match port {
         // RFC 3261 §19.1.2
+        None if transport == NextHopTransport::Tls => 5061,
         None => 5060,
         Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?,
     };

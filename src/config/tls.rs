@@ -28,13 +28,20 @@ pub struct Tls {
     /// Whether clients are asked for one.
     #[serde(deserialize_with = "units::client_certificates")]
     pub client_certificates: ClientCertificates,
+    /// The CAs that next hops' certificates have to be of; none: those that the system trusts.
+    #[serde(deserialize_with = "units::path_or_none")]
+    pub ca: Option<PathBuf>,
 }
 
 impl Tls {
+    /// The certificate that is shown where next hops ask for one, with its key.
+    pub fn own(&self) -> Option<(&Path, &Path)> {
+        self.certificate.as_deref().zip(self.private_key.as_deref())
+    }
+
     /// All certificates with their keys, the one first that is shown to who asks for no name of the others.
     pub fn pairs(&self) -> impl Iterator<Item = (&Path, &Path)> {
-        let own = self.certificate.as_deref().zip(self.private_key.as_deref());
-        own.into_iter().chain(self.further.iter().map(|(certificate, key)| (&**certificate, &**key)))
+        self.own().into_iter().chain(self.further.iter().map(|(certificate, key)| (&**certificate, &**key)))
     }
 }
 

@@ -179,6 +179,8 @@ label! {
         NotFound => "not_found",
         /// 480
         NoBinding => "no_binding",
+        /// 480 to a request for a sips URI that no flow over TLS leads to; 403 to a REGISTER of one without TLS.
+        NotSecure => "not_secure",
         /// 481: a CANCEL that cancels nothing.
         NothingToCancel => "nothing_to_cancel",
         /// An ACK that belongs to nothing here.

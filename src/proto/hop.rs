@@ -19,7 +19,7 @@ pub enum Hop {
 /// An element that the operator named: the upstream registrar, or where a route leads.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct NextHop {
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
     /// Where it listens.
     pub address: SocketAddr,

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket, tcp};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
 use super::resolver::{System, locate};
+use crate::net::tls::Connector;
 use crate::proto::NextHop;
 use crate::proto::recovery::{Link, Why};
-use crate::sip::{Frame, Framer, Message, Transport, stun};
+use crate::sip::{Frame, Framer, Message, Transport, Uri, stun};
 
 /// What flows may go over, the one that we like best first.
 const TRANSPORTS: &[Transport] = &[Transport::Tcp, Transport::Udp];
@@ -31,6 +33,13 @@ const WAITING: usize = 256;
 
 /// The longest message that is read.
 const MAX_MESSAGE: usize = 64 << 10;
+
+/// What it takes to reach a proxy.
+pub(super) struct Way {
+    pub(super) dns: System,
+    /// What proxies over TLS have to prove.
+    pub(super) tls: Option<Connector>,
+}
 
 /// What a flow reports.
 #[derive(Debug)]
@@ -64,16 +73,22 @@ impl Connection {
     pub(super) fn open(
         (reg_id, number): (u32, u64),
         (proxy, attempt): (String, usize),
-        resolver: Arc<System>,
+        way: Arc<Way>,
         reports: mpsc::Sender<Report>,
     ) -> Connection {
         let (outgoing, wires) = mpsc::channel(WAITING);
         let teller = Teller { reg_id, number, reports };
         let reader = tokio::spawn(async move {
-            let why = match connect(&proxy, attempt, &resolver).await {
+            let why = match connect(&proxy, attempt, &way).await {
                 Ok(Opened::Stream(stream, link)) => {
                     teller.tell(Heard::Connected(link)).await;
                     let (read, write) = stream.into_split();
+                    tokio::spawn(write_stream(write, wires));
+                    read_stream(read, &teller).await
+                }
+                Ok(Opened::Tls(stream, link)) => {
+                    teller.tell(Heard::Connected(link)).await;
+                    let (read, write) = tokio::io::split(stream);
                     tokio::spawn(write_stream(write, wires));
                     read_stream(read, &teller).await
                 }
@@ -121,17 +136,20 @@ impl Teller {
 
 enum Opened {
     Stream(TcpStream, Link),
+    Tls(Box<TlsStream<TcpStream>>, Link),
     Socket(UdpSocket, Link),
 }
 
-async fn connect(proxy: &str, attempt: usize, resolver: &System) -> Result<Opened, String> {
-    let mut hops = locate(resolver, proxy, TRANSPORTS).await?;
+async fn connect(proxy: &str, attempt: usize, way: &Way) -> Result<Opened, String> {
+    let mut hops = locate(&way.dns, proxy, TRANSPORTS).await?;
+    let uri = Uri::parse(proxy.as_bytes()).map_err(|fault| fault.to_string())?;
+    let host = String::from_utf8_lossy(uri.host);
     // RFC 5626 §4.2.1: a retry looks DNS up again and may choose another host.
     let first = attempt % hops.len();
     hops.rotate_left(first);
     let mut wrong = String::new();
     for hop in hops {
-        match open(hop).await {
+        match open(hop, &host, way).await {
             Ok(opened) => return Ok(opened),
             Err(error) => wrong = format!("{}: {error}", hop.address),
         }
@@ -139,7 +157,8 @@ async fn connect(proxy: &str, attempt: usize, resolver: &System) -> Result<Opene
     Err(wrong)
 }
 
-async fn open(NextHop { transport, address }: NextHop) -> io::Result<Opened> {
+/// RFC 5922 §7.3: what a proxy over TLS has to prove is the host that the URI names, not one that DNS led to.
+async fn open(NextHop { transport, address }: NextHop, host: &str, way: &Way) -> io::Result<Opened> {
     let link = |local| Link { transport, local, remote: address };
     if transport == Transport::Udp {
         let any: SocketAddr =
@@ -153,10 +172,15 @@ async fn open(NextHop { transport, address }: NextHop) -> io::Result<Opened> {
     let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
     let _ = stream.set_nodelay(true);
     let link = link(stream.local_addr()?);
-    Ok(Opened::Stream(stream, link))
+    if transport != Transport::Tls {
+        return Ok(Opened::Stream(stream, link));
+    }
+    let tls = way.tls.as_ref().ok_or_else(|| io::Error::other("nothing is known of TLS"))?;
+    let stream = timeout(CONNECT_TIMEOUT, tls.connect(host, stream)).await??;
+    Ok(Opened::Tls(Box::new(stream), link))
 }
 
-async fn read_stream(mut stream: tcp::OwnedReadHalf, teller: &Teller) -> Why {
+async fn read_stream(mut stream: impl AsyncRead + Unpin, teller: &Teller) -> Why {
     // A peer that does not send STUN is framed the same.
     let mut framer = Framer::with_stun(MAX_MESSAGE);
     let mut buffer = vec![0; 16 << 10];
@@ -190,13 +214,19 @@ async fn read_stream(mut stream: tcp::OwnedReadHalf, teller: &Teller) -> Why {
     }
 }
 
-async fn write_stream(mut stream: tcp::OwnedWriteHalf, mut wires: mpsc::Receiver<Bytes>) {
+async fn write_stream(mut stream: impl AsyncWrite + Unpin, mut wires: mpsc::Receiver<Bytes>) {
     while let Some(octets) = wires.recv().await {
         // The reader finds out what is wrong with the connection.
-        if !matches!(timeout(WRITE_TIMEOUT, stream.write_all(&octets)).await, Ok(Ok(()))) {
+        let written = async {
+            stream.write_all(&octets).await?;
+            stream.flush().await
+        };
+        if !matches!(timeout(WRITE_TIMEOUT, written).await, Ok(Ok(()))) {
             return;
         }
     }
+    // The UA has no more to say: the half that reads may stay for as long as it likes.
+    let _ = timeout(WRITE_TIMEOUT, stream.shutdown()).await;
 }
 
 async fn read_socket(socket: &UdpSocket, teller: &Teller) -> Why {

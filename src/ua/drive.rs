@@ -9,8 +9,9 @@ use rand::random;
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
-use super::connection::{Connection, Heard, Report};
+use super::connection::{Connection, Heard, Report, Way};
 use super::resolver::System;
+use crate::net::tls::Connector;
 use crate::proto::recovery::Why;
 use crate::proto::ua::{Action, Event, Settings, Ua};
 
@@ -32,19 +33,19 @@ pub enum Command {
 }
 
 /// Runs a UA until it is told to stop, or nobody can tell it any more. What happens goes to `events`.
-pub async fn run(settings: Settings, mut commands: mpsc::Receiver<Command>, events: mpsc::Sender<Event>) {
+///
+/// Proxies over TLS are reached by `tls`.
+pub async fn run(
+    settings: Settings,
+    tls: Option<Connector>,
+    mut commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<Event>,
+) {
     let (reports, mut heard) = mpsc::channel(WAITING);
     let ua = Ua::new(settings, random());
-    let resolver = Arc::new(System::configured());
-    let mut driver = Driver {
-        ua,
-        connections: HashMap::new(),
-        opened: 0,
-        attempts: HashMap::new(),
-        resolver,
-        reports,
-        events,
-    };
+    let way = Arc::new(Way { dns: System::configured(), tls });
+    let mut driver =
+        Driver { ua, connections: HashMap::new(), opened: 0, attempts: HashMap::new(), way, reports, events };
     driver.ua.start(Instant::now());
     let mut is_stopping = false;
     loop {
@@ -81,7 +82,7 @@ struct Driver {
     opened: u64,
     /// How often each flow was formed, so that each attempt begins with another of its proxy's addresses.
     attempts: HashMap<u32, usize>,
-    resolver: Arc<System>,
+    way: Arc<Way>,
     reports: mpsc::Sender<Report>,
     events: mpsc::Sender<Event>,
 }
@@ -134,7 +135,7 @@ impl Driver {
         let opened = Connection::open(
             (reg_id, self.opened),
             (proxy, *attempt),
-            Arc::clone(&self.resolver),
+            Arc::clone(&self.way),
             self.reports.clone(),
         );
         *attempt += 1;

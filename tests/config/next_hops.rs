@@ -9,7 +9,7 @@ fn next_hop(host: &str, port: u16, transport: NextHopTransport) -> NextHop {
 }
 
 #[test]
-fn a_registrar_is_a_sip_uri_over_udp_or_tcp() {
+fn a_registrar_is_a_sip_uri_over_udp_tcp_or_tls() {
     let registrar = |written: &str| {
         load_text(&format!("[proxy]\nregistrar = \"{written}\"\n"), &[]).unwrap().config.proxy.registrar
     };
@@ -20,6 +20,18 @@ fn a_registrar_is_a_sip_uri_over_udp_or_tcp() {
         Some(next_hop("registrar.example.com", 5070, NextHopTransport::Tcp))
     );
     assert_eq!(registrar("sip:[2001:db8::5]"), Some(next_hop("[2001:db8::5]", 5060, NextHopTransport::Udp)));
+    assert_eq!(
+        load_text(
+            "[listen]\ntls = [\"127.0.0.1:0\"]\n[tls]\ncertificate = \"a\"\nprivate_key = \"b\"\n\
+             [proxy]\nregistrar = \"sip:registrar.example.com;transport=tls\"\n",
+            &[]
+        )
+        .unwrap()
+        .config
+        .proxy
+        .registrar,
+        Some(next_hop("registrar.example.com", 5061, NextHopTransport::Tls))
+    );
     for wrong in [
         "10.0.0.5",
         "sips:10.0.0.5",
@@ -27,7 +39,7 @@ fn a_registrar_is_a_sip_uri_over_udp_or_tcp() {
         "sip:a:0",
         "sip:a:b",
         "sip:u@a",
-        "sip:a;transport=tls",
+        "sip:a;transport=wss",
         "sip:a;lr",
     ] {
         assert_eq!(

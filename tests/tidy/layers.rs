@@ -3,7 +3,7 @@
 //! ```text
 //! main, cli -> actor -> { proto, net, config, metrics, flowhold-cluster }
 //! net -> { sip, metrics, config }      proto -> { sip, value types of flowhold-cluster }      sip -> nothing of ours
-//! cli -> ua -> { proto, sip }
+//! cli -> ua -> { proto, sip, net }
 //! ```
 
 use crate::Complaint;
@@ -58,10 +58,10 @@ const LAYERS: &[Layer] = &[
         ours: &["net", "sip", "metrics", "config"],
         never: &[&["flowhold_cluster", "memory"]],
     },
-    // A program beside the node, which shares the protocol with it and nothing else.
+    // A program beside the node, which shares the protocol with it, and TLS.
     Layer {
         directory: "src/ua/",
-        ours: &["ua", "proto", "sip"],
+        ours: &["ua", "proto", "sip", "net"],
         never: &[&["actix"], &["flowhold_cluster"]],
     },
     Layer { directory: "src/config/", ours: &["config", "sip"], never: &[&["flowhold_cluster"]] },

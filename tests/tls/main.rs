@@ -8,5 +8,8 @@ mod support;
 mod clients;
 mod handshake;
 mod listener;
+mod next_hops;
 mod reload;
+mod sips;
+mod user_agent;
 mod websocket;

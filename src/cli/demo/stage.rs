@@ -97,7 +97,7 @@ impl Phone {
         let settings = Settings { registrations, takes_calls: true, ring: second };
         let (commands, commanded) = mpsc::channel(8);
         let (happens, events) = mpsc::channel(64);
-        tokio::spawn(ua::run(settings, commanded, happens));
+        tokio::spawn(ua::run(settings, None, commanded, happens));
         Ok(Phone { name, proxies, commands, events })
     }
 

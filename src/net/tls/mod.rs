@@ -8,6 +8,7 @@
 
 mod acceptor;
 mod certificates;
+mod connector;
 mod identity;
 mod links;
 
@@ -20,6 +21,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, RootCertStore, server};
 
 pub use acceptor::{Acceptor, Failure, Speaks};
+pub use connector::Connector;
 pub use identity::Identities;
 pub use links::{Links, names};
 

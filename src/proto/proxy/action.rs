@@ -91,6 +91,8 @@ pub enum Event {
     NotFound,
     /// 480: the AOR has no binding that may be used.
     NoBinding,
+    /// 480: the Request-URI is a sips URI, and no flow that leads there is over TLS.
+    NotSecure,
     /// 503: `max_transactions` requests are in hand.
     Overload,
     /// 503: the location service did not answer.

@@ -78,8 +78,7 @@ impl Proxy {
         let context = &mut self.contexts[slot as usize];
         // RFC 3261 §26.2.2: a request for a sips URI goes over TLS or not at all.
         if context.onward.secure && !target.transport().is_secure() {
-            let refusal = Refusal::new(480, "Temporarily Unavailable", Event::NoBinding);
-            return self.refuse(now, slot, &refusal, out);
+            return self.refuse(now, slot, &not_secure(), out);
         }
         context.forking = Forking::to(target);
         self.try_next(now, slot, out);
@@ -95,7 +94,11 @@ impl Proxy {
     ) -> Result<(), Refusal> {
         let context = &mut self.contexts[slot as usize];
         context.authoritative = true;
+        let is_bound = !bindings.is_empty();
         context.forking = Forking::new(instances(bindings, context.onward.secure));
+        if is_bound && context.forking.width() == 0 {
+            return Err(not_secure());
+        }
         // RFC 3261 §16.5: an AOR with nobody to reach.
         if context.forking.width() == 0 {
             return Err(Refusal::new(480, "Temporarily Unavailable", Event::NoBinding));
@@ -288,4 +291,9 @@ impl Proxy {
         self.after_branch(now, slot, index, step, out);
         self.settle(slot);
     }
+}
+
+/// RFC 3261 §26.2.2: nobody whom a request for a sips URI is for can be reached over TLS.
+fn not_secure() -> Refusal {
+    Refusal::new(480, "No Secure Flow", Event::NotSecure)
 }

@@ -41,7 +41,7 @@ pub use reject::Reject;
 
 use crate::proto::Source;
 use crate::proto::edge::cluster_transport;
-use crate::sip::{Address, Fault, Message, Name, Transport, Uri};
+use crate::sip::{Address, Fault, Message, Name, Scheme, Transport, Uri};
 
 use contact::{Contact, Contacts};
 use extensions::Extensions;
@@ -105,6 +105,7 @@ pub fn plan(
         Contacts::Star => Changes::RemoveAll,
         Contacts::Each(contacts) => {
             check(settings, &extensions, &contacts)?;
+            check_sips(request, source, &extensions, &contacts)?;
             terms.outbound = extensions.ua_knows_outbound && contacts.iter().any(Contact::is_outbound);
             // A UA that removes its binding has no more use for the flow.
             if terms.outbound && contacts.iter().any(|contact| contact.is_put() && contact.is_outbound()) {
@@ -173,6 +174,24 @@ fn check(settings: &Settings, extensions: &Extensions, contacts: &[Contact<'_>])
     }
     // The store would say the same, after comparing each with each.
     if puts > settings.max_bindings { Err(Reject::TooManyBindings) } else { Ok(()) }
+}
+
+/// RFC 3261 §26.2.2: a sips URI promises TLS up to the UA, which a flow without it could not keep. Of a UA behind another
+/// proxy only that proxy knows.
+fn check_sips(
+    request: &Message,
+    source: &Source,
+    extensions: &Extensions,
+    contacts: &[Contact<'_>],
+) -> Result<(), Reject> {
+    if source.transport.is_secure() || !extensions.is_first_hop {
+        return Ok(());
+    }
+    let is_sips = |uri: &[u8]| Uri::parse(uri).is_ok_and(|uri| uri.scheme == Scheme::Sips);
+    let to = request.first(Name::To).and_then(|to| Address::parse(to).ok());
+    let puts = || contacts.iter().filter(|contact| contact.is_put());
+    let asks = puts().next().is_some() && to.is_some_and(|to| is_sips(to.uri));
+    if asks || puts().any(|contact| is_sips(contact.uri)) { Err(Reject::NotSecure) } else { Ok(()) }
 }
 
 /// RFC 5626 §6: a Flow-Timer is for the registrar that the UA has a flow with.

@@ -50,6 +50,8 @@ pub enum Reject {
     FirstHopLacksOutbound,
     /// RFC 5626 §6: by configuration only registrations with outbound are accepted.
     OutboundRequired,
+    /// RFC 3261 §26.2.2: a sips URI is asked to be bound to a flow that is not over TLS.
+    NotSecure,
     /// RFC 3261 §10.3 steps 6 and 7: the same Call-ID with a CSeq that is not higher.
     OutOfOrder,
     /// The AOR has as many bindings as it may have.
@@ -77,7 +79,7 @@ impl Reject {
             | Self::SeveralFlows => 400,
             // 403 stops a UA from trying again at once, and RFC 3263 from trying the next node, which would say the same
             // (503 does neither). A UA with outbound still comes back in its own time: RFC 5626 §4.5.
-            Self::TooManyBindings => 403,
+            Self::TooManyBindings | Self::NotSecure => 403,
             Self::ForeignDomain | Self::UnknownAor => 404,
             Self::BadExtension { .. } => 420,
             Self::OutboundRequired => 421,
@@ -105,6 +107,7 @@ impl Reject {
             Self::TooBrief { .. } => "Interval Too Brief",
             Self::FirstHopLacksOutbound => "First Hop Lacks Outbound Support",
             Self::OutboundRequired => "Extension Required",
+            Self::NotSecure => "TLS Required",
             Self::OutOfOrder => "CSeq Out of Order",
             Self::TooManyBindings => "Too Many Bindings",
             Self::TooManyAors => "Too Many Addresses of Record",

@@ -1,0 +1,139 @@
+//! TLS towards next hops and proxies: whom they have to prove to be.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use tokio_rustls::rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::server::ParsedCertificate;
+use tokio_rustls::rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+
+use super::{Fault, Identities, at, provider, read_certificates, read_key, read_roots};
+
+/// The end of TLS that dials.
+#[derive(Clone)]
+pub struct Connector(TlsConnector);
+
+impl Connector {
+    /// Which trusts the CAs of `ca`, or those that the system trusts, and shows a certificate where it is asked for one and
+    /// has one, with its key.
+    pub fn read(ca: Option<&Path>, shown: Option<(&Path, &Path)>) -> Result<Self, Fault> {
+        let roots = match ca {
+            Some(ca) => read_roots(ca)?,
+            None => system_roots(),
+        };
+        let provider = provider();
+        let algorithms = provider.signature_verification_algorithms;
+        Self::new(provider, Verifier { roots: Some(roots), algorithms }, shown)
+    }
+
+    /// Which takes anybody: for trying out.
+    pub fn that_trusts_anybody() -> Result<Self, Fault> {
+        let provider = provider();
+        let algorithms = provider.signature_verification_algorithms;
+        Self::new(provider, Verifier { roots: None, algorithms }, None)
+    }
+
+    fn new(
+        provider: Arc<CryptoProvider>,
+        verifier: Verifier,
+        shown: Option<(&Path, &Path)>,
+    ) -> Result<Self, Fault> {
+        let own = shown.map_or(Path::new(""), |(certificate, _)| certificate);
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(at(own))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let client = match shown {
+            None => client.with_no_client_auth(),
+            Some((certificate, key)) => client
+                .with_client_auth_cert(read_certificates(certificate)?, read_key(key)?)
+                .map_err(at(certificate))?,
+        };
+        Ok(Self(TlsConnector::from(Arc::new(client))))
+    }
+
+    /// Shakes hands with who was dialed as `host`: a name, or an address (of IPv6 with or without brackets).
+    pub async fn connect<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+        let name = match host.parse::<IpAddr>() {
+            Ok(address) => ServerName::from(address),
+            Err(_) => ServerName::try_from(host.to_owned()).map_err(io::Error::other)?,
+        };
+        self.0.connect(name, stream).await
+    }
+}
+
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    // Some that the system has are older than what is taken today: the others count.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+/// Whom a server has to prove to be.
+#[derive(Debug)]
+struct Verifier {
+    /// None: anybody is taken.
+    roots: Option<RootCertStore>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Some(roots) = &self.roots else { return Ok(ServerCertVerified::assertion()) };
+        let parsed = ParsedCertificate::try_from(certificate)?;
+        verify_server_cert_signed_by_trust_anchor(&parsed, roots, others, now, self.algorithms.all)?;
+        match name {
+            // RFC 5922 §7.3: the name that was configured, and not one that DNS led to, is an identity of the certificate.
+            ServerName::DnsName(name) if Identities::of(certificate).has_domain(name.as_ref()) => {}
+            ServerName::DnsName(_) => return Err(CertificateError::NotValidForName.into()),
+            _ => verify_server_name(&parsed, name)?,
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

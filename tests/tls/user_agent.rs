@@ -1,0 +1,31 @@
+//! `flowhold ua` over TLS.
+
+use crate::support::tls::Ca;
+use crate::support::{Client, Node, UaProcess};
+
+#[test]
+fn a_ua_registers_over_tls_takes_messages_and_checks_whom_it_dials() {
+    let (ca, other) = (Ca::new(), Ca::new());
+    let node = Node::start(&ca.listener(""));
+    let proxy = format!("sip:localhost:{};transport=tls", node.tls().port());
+    let by_address = format!("sip:{};transport=tls", node.tls());
+    let trusted = ca.path("ca.pem").display().to_string();
+    let mistaken = other.path("ca.pem").display().to_string();
+
+    let mut ua = UaProcess::start("alice", std::slice::from_ref(&proxy), &["--ca", &trusted]);
+    let connected = ua.flow(1, "connected");
+    assert_eq!(connected["transport"], "tls", "{connected}");
+    ua.flow(1, "registered");
+    let caller = Client::tcp(&node);
+    caller.ask(&caller.message("alice")).expect_status(200);
+    ua.until("a message", |it| it["event"] == "message");
+    assert_eq!(ua.stop(), Some(0));
+
+    for (proxy, ca) in [(&proxy, &mistaken), (&by_address, &trusted)] {
+        let mut ua = UaProcess::start("bob", std::slice::from_ref(proxy), &["--ca", ca]);
+        let failed = ua.flow(1, "failed");
+        assert!(failed["reason"].as_str().unwrap().contains("certificate"), "{failed}");
+    }
+    let mut ua = UaProcess::start("bob", &[by_address], &["--insecure"]);
+    ua.flow(1, "registered");
+}
