@@ -1,9 +1,11 @@
 //! What is not the provider is not taken for it, and the provider may not do everything.
 
+use std::net::{Ipv4Addr, TcpListener};
+
 use crate::provider::{accept, next_register, played};
 use crate::support::message::param;
-use crate::support::{Client, wait_until};
-use crate::trunk::flows;
+use crate::support::{Client, Node, wait_until};
+use crate::trunk::{flows, table};
 
 #[test]
 fn whoever_comes_from_the_providers_address_over_another_connection_is_a_stranger() {
@@ -39,4 +41,25 @@ fn a_provider_registers_nothing_here_and_goes_nowhere_else() {
     // A number of ours, and a call back to the provider: both are for the PBX, which is not there.
     flow.ask(&flow.request("MESSAGE", "sip:+1555@example.com")).expect_status(480);
     assert!(param(register.contacts()[0], "reg-id").is_some());
+}
+
+#[test]
+fn a_provider_is_not_asked_for_a_password_and_everybody_else_is() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let users = tempfile::NamedTempFile::new().unwrap();
+    let auth = format!("[auth]\nmode = \"digest\"\nusers = \"{}\"\n", users.path().display());
+    let node = Node::start(&format!("{auth}{}", table(&[address], "")));
+    let flow = accept(&listener);
+    let register = next_register(&flow);
+    flow.send(register.answer_with(200, "OK", "Require: outbound\r\nExpires: 600\r\n"));
+    let number = "sip:+4930123@provider.example";
+    // The PBX is not there.
+    flow.ask(&flow.request("MESSAGE", number).set("From", "<sip:+4989777@provider.example>;tag=f"))
+        .expect_status(480);
+    let stranger = Client::tcp_from(&node, address.ip());
+    stranger.ask(&stranger.request("MESSAGE", number)).expect_status(407);
+    stranger
+        .ask(&stranger.request("MESSAGE", number).set("From", format!("<{number}>;tag=f")))
+        .expect_status(407);
 }

@@ -17,6 +17,7 @@ use super::event_log::Text;
 use super::key_ring;
 use super::message::Deliver;
 use super::next_hops::NextHops;
+use super::upstream;
 use super::worker::{Node, Worker};
 use crate::config::{self, AuthMode, Config};
 use crate::metrics::{Authentication, Status};
@@ -77,6 +78,11 @@ fn rules(config: &Config, next_hops: &NextHops, tokens: &Arc<KeyRing>) -> Rules 
             config::Strangers::Refuse => Strangers::Refuse,
             config::Strangers::Accept => Strangers::Accept,
         },
+        upstreams: config
+            .upstream
+            .iter()
+            .map(|one| crate::proto::auth::Upstream { aor: upstream::proxy(one).aor, to: octets(&one.to) })
+            .collect(),
         peers: peers.collect(),
         tokens: Arc::clone(tokens),
     }

@@ -9,6 +9,7 @@
 //! | REGISTER | to be the user of To, and From the same |
 //! | within a dialog that goes through this cluster | to be any user: From is what the dialog began with, and the peer knows its dialog |
 //! | From one of our AORs | to be its user |
+//! | From an AOR with an upstream | to be the user of the AOR here that stands behind it |
 //! | From `anonymous.invalid` (RFC 3323 §4.1.1.3) | to be any user |
 //! | From another domain | it is refused, or let through: [`Strangers`] |
 
@@ -35,10 +36,21 @@ pub struct Rules {
     pub algorithms: Vec<Algorithm>,
     /// What becomes of requests from other domains.
     pub strangers: Strangers,
+    /// AORs with other providers.
+    pub upstreams: Vec<Upstream>,
     /// Who need not prove anything.
     pub peers: Vec<NextHop>,
     /// What flow tokens are read with.
     pub tokens: Arc<KeyRing>,
+}
+
+/// An AOR with another provider, and who has it.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// The AOR there, as [`Uri::canonical_aor`] has it.
+    pub aor: Box<[u8]>,
+    /// The URI of the AOR here that stands behind it.
+    pub to: Box<[u8]>,
 }
 
 /// What becomes of requests whose From is of another domain.
@@ -90,6 +102,7 @@ impl Rules {
         if method == Method::Register {
             return self.demand_of_register(request, sender.as_ref());
         }
+        let sender = sender.or_else(|| self.user_behind(from.as_ref()?));
         if method == Method::Options && is_for_node(request) {
             return Demand::Nothing;
         }
@@ -129,6 +142,16 @@ impl Rules {
         let aor = uri.canonical_aor().ok()?;
         let at = memchr::memrchr(b'@', &aor)?;
         Some(User { name: aor[..at].into(), realm: self.realm.as_ref().unwrap_or(domain).clone() })
+    }
+
+    /// Who has this AOR with another provider.
+    fn user_behind(&self, uri: &Uri<'_>) -> Option<User> {
+        if self.upstreams.is_empty() {
+            return None;
+        }
+        let aor = uri.canonical_aor().ok()?;
+        let upstream = self.upstreams.iter().find(|upstream| *upstream.aor == aor[..])?;
+        self.user(&Uri::parse(&upstream.to).ok()?)
     }
 
     fn first_realm(&self) -> &[u8] {

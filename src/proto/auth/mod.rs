@@ -48,7 +48,7 @@ mod tests;
 
 pub use answer::Answer;
 pub use authenticator::{Authenticator, Found, Outcome, Question, Shared, Step};
-pub use demand::{Rules, Strangers};
+pub use demand::{Rules, Strangers, Upstream};
 pub use failures::Failures;
 pub use keys::Keys;
 pub use nonce::{Nonce, Nonces};

@@ -127,3 +127,18 @@ fn each_domain_is_its_own_realm_unless_there_is_one_for_all() {
     let mut node = Node::with("a", Terms { streams: HOUR, udp: HOUR }, one);
     assert_eq!(challenge(&mut node, "sip:alice@example.org"), b"phones");
 }
+
+#[test]
+fn an_aor_with_an_upstream_is_proved_by_who_stands_behind_it_here() {
+    let number = Draft::message("sip:+4930123@provider.example");
+    let mut node = Node::with("a", Terms { streams: HOUR, udp: HOUR }, |rules| {
+        let aor = b"+4930123@provider.example"[..].into();
+        rules.upstreams.push(crate::proto::auth::Upstream { aor, to: BOB.as_bytes().into() });
+    });
+    let mut login = challenged(&mut node, &number, &tcp(1), "bob", "bob");
+    assert_eq!(node.outcome(&number.with(&mut login), &tcp(1)), Outcome::Proved);
+    let mut other = challenged(&mut node, &number, &tcp(2), "alice", "alice");
+    assert_ne!(node.outcome(&number.with(&mut other), &tcp(2)), Outcome::Proved, "and by nobody else");
+    let another = Draft::message("sip:+4930124@provider.example").make();
+    assert_eq!(node.answer(&another, &tcp(1)).status, 403);
+}

@@ -59,6 +59,7 @@ impl Node {
             realm: None,
             algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             strangers: Strangers::Refuse,
+            upstreams: Vec::new(),
             peers: Vec::new(),
             tokens: Arc::clone(&tokens),
         };
