@@ -7,7 +7,7 @@
 //! | one that breaks a rule of SIP | nothing: whoever would serve it refuses it |
 //! | OPTIONS for the node itself | nothing: it is how balancers and UAs see whether the node is there |
 //! | REGISTER | to be the user of To, and From the same |
-//! | within a dialog that goes through this cluster | to be any user: From is what the dialog began with, and the peer knows its dialog |
+//! | within a dialog that goes through this cluster | to be any user: From is what the dialog began with, and the peer knows its dialog; nothing of strangers that are let through |
 //! | From one of our AORs | to be its user |
 //! | From an AOR with an upstream | to be the user of the AOR here that stands behind it |
 //! | From `anonymous.invalid` (RFC 3323 §4.1.1.3) | to be any user |
@@ -108,6 +108,10 @@ impl Rules {
         }
         let any = |realm: &[u8]| Wanted { by_registrar: false, realm: realm.into(), who: Who::Any };
         if self.is_in_dialog(request) {
+            // Whoever may call from elsewhere also has to be able to hang up.
+            if sender.is_none() && self.strangers == Strangers::Accept {
+                return Demand::Nothing;
+            }
             let realm = sender.as_ref().map_or_else(|| self.first_realm(), |sender| &sender.realm);
             return Demand::Proof(any(realm));
         }

@@ -114,6 +114,17 @@ fn within_a_dialog_from_is_what_it_began_with() {
 }
 
 #[test]
+fn a_stranger_who_may_call_may_also_hang_up() {
+    let mut open =
+        Node::with("a", Terms { streams: HOUR, udp: HOUR }, |rules| rules.strangers = Strangers::Accept);
+    let token = FlowToken::of(open.run.clone(), &tcp(1).flow, flowhold_cluster::flow::Transport::Tcp);
+    let route = format!("Route: <sip:{}@192.0.2.9:5060;transport=tcp;lr>", open.tokens.seal(&token));
+    let bye = |from| Draft { method: "BYE", to_tag: true, ..Draft::message(from) }.line(&route).make();
+    assert_eq!(open.outcome(&bye("sip:carol@elsewhere.example"), &tcp(2)), Outcome::Unasked);
+    assert_eq!(open.outcome(&bye(ALICE), &tcp(2)), Outcome::Challenged);
+}
+
+#[test]
 fn each_domain_is_its_own_realm_unless_there_is_one_for_all() {
     let challenge = |node: &mut Node, aor| {
         let answer = response(&node.answer(&Draft::register(aor).make(), &tcp(1)));
