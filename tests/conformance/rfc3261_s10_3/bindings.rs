@@ -135,7 +135,7 @@ fn s10_3_step_7_contacts_that_are_not_equivalent_are_bindings_of_their_own() {
         "<sip:bob@biloxi.example:6000;transport=tcp>",
         "<sip:bob@biloxi.example;transport=udp>",
         "<sip:bob@192.0.2.4>",
-        "<sips:bob@biloxi.example>",
+        "<im:bob@biloxi.example>",
         "<sip:biloxi.example>",
         "<sip:bob@biloxi.example?subject=next>",
     ];

@@ -101,7 +101,8 @@ fn s5_3_1_the_callees_side_of_record_route_is_its_own_nodes_and_names_its_own_tr
         Transport::Tcp => "@192.0.2.2:5060;transport=tcp;lr>",
         Transport::Tls => "@192.0.2.2:5061;transport=tls;lr>",
         Transport::Ws => "@192.0.2.2:80;transport=ws;lr>",
-        Transport::Wss => "@192.0.2.2:443;transport=wss;lr>",
+        // RFC 7118 §5.2: a URI has `ws` for both.
+        Transport::Wss => "@192.0.2.2:443;transport=ws;lr>",
     };
     for on in streams_and_udp() {
         let mut scenario = linked(&[bob_on("b", on, 1, 1)]);
