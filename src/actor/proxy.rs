@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use flowhold_cluster::binding::Aor;
 use flowhold_cluster::flow::Flow;
+use flowhold_cluster::location::{Known, Unavailable};
 use futures_util::FutureExt;
 use tokio::time::Sleep;
 use tracing::info;
@@ -164,11 +165,7 @@ impl Proxy {
             self.core.found(Instant::now(), context, known, &mut self.actions);
             return;
         }
-        let found = lookup.into_actor(self).map(move |known, proxy, ctx| {
-            proxy.core.found(Instant::now(), context, known, &mut proxy.actions);
-            proxy.carry_out(ctx);
-        });
-        ctx.spawn(found);
+        ctx.spawn(LookingUp { lookup, context });
     }
 
     fn poll_timer(&mut self, ctx: &mut Context<Self>, cx: &mut task::Context<'_>) {
@@ -279,6 +276,33 @@ impl Handler<Unforwarded> for Proxy {
     fn handle(&mut self, Unforwarded(branch): Unforwarded, ctx: &mut Self::Context) {
         self.core.undeliverable(Instant::now(), branch, &mut self.actions);
         self.carry_out(ctx);
+    }
+}
+
+/// A lookup that takes its time.
+struct LookingUp<L> {
+    lookup: Pin<Box<L>>,
+    context: ContextId,
+}
+
+impl<L> ActorFuture<Proxy> for LookingUp<L>
+where
+    L: Future<Output = Result<Known, Unavailable>>,
+{
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        proxy: &mut Proxy,
+        ctx: &mut Context<Proxy>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        let known = task::ready!(self.lookup.as_mut().poll(cx));
+        proxy.core.found(Instant::now(), self.context, known, &mut proxy.actions);
+        proxy.carry_out(ctx);
+        // In this turn the context has polled `Timers` before, and nothing would have it do so again.
+        proxy.poll_timer(ctx, cx);
+        Poll::Ready(())
     }
 }
 

@@ -26,7 +26,8 @@ fn receive_answers(client: &Client, cseq: u32) {
 
 #[test]
 fn s18_3_a_stream_may_be_split_at_any_octet() {
-    let node = Node::start(ONE_WORKER);
+    // Some thousands of messages, one right after the other.
+    let node = Node::start(&format!("{ONE_WORKER}[limits]\nmessages_per_flow = 0\n"));
     let (client, other) = (Client::tcp(&node), Client::tcp(&node));
     let (mut at, mut cseq) = (1, 10_000);
     loop {

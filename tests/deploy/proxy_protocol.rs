@@ -119,15 +119,17 @@ fn a_balancer_that_checks_may_take_its_time() {
     assert_received(&check.registers("check"), BALANCER, check.local().port());
 }
 
-/// A balancer's connection is closed, counted under this reason, and logged once.
+/// A balancer's connection is closed, counted under this reason, and an operator is told once.
 #[track_caller]
 fn assert_refused(node: &Node, balancer: &Client, reason: &str) {
     balancer.expect_closed();
     assert_eq!(node.metric(&format!("refused_total{{reason=\"{reason}\"}}")), 1);
     let log = node.log();
     let address = balancer.local().to_string();
-    let lines: Vec<_> = log.lines().filter(|line| line.contains(&address)).collect();
+    let warnings = log.lines().filter(|line| line.contains(" WARN "));
+    let lines: Vec<_> = warnings.filter(|line| line.contains(&address)).collect();
     assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].contains(reason), "{lines:#?}");
     assert_eq!(node.metric("connections{transport=\"tcp\"}"), 0);
 }
 

@@ -11,8 +11,7 @@ fn it_registers_with_its_password_and_not_with_another() {
     let proxies = [proxy("tcp", node.tcp()), proxy("udp", node.udp())];
     let password = [("FLOWHOLD_PASSWORD", "secret")];
     let mut alice = UaProcess::start_with_env("alice", &proxies, &["--answer"], &password);
-    alice.flow(1, "registered");
-    alice.flow(2, "registered");
+    alice.flows(2, "registered");
     let proved = node.metric("authentications_total{outcome=\"proved\"}");
     assert!(proved >= 2, "{proved}");
 
