@@ -12,6 +12,7 @@ use crate::relay::{From, Relay};
 use crate::support::client::{PING, PONG};
 use crate::support::digest::{Login, Users};
 use crate::support::stun;
+use crate::support::tls::Ca;
 use crate::support::{Client, Message, Node, wait_until, wait_until_within};
 
 /// Without sound and without a screen: what a phone needs to register, ring and take messages.
@@ -167,4 +168,27 @@ fn baresip_proves_its_password_over_tcp_and_udp() {
         baresip.program.terminate();
         wait_until("it unregisters", || node.metric("bindings") == 0);
     }
+}
+
+#[test]
+fn baresip_over_tls_proves_its_password_with_outbound_pings_and_is_reached() {
+    let (ca, users) = (Ca::new(), Users::new(&[("alice", "secret"), ("caller", "word")]));
+    let keys = users.keys("algorithms = [\"MD5\"]");
+    let node = Node::start(&format!("{}{keys}[outbound]\nflow_timer = \"20s\"\n", ca.listener("")));
+    let mut baresip = Baresip::registered_with("secret", node.tls(), "tls", &node);
+    assert_eq!(node.metric("connections{transport=\"tls\"}"), 1);
+    assert_eq!(node.metric("connections{transport=\"tcp\"}"), 0);
+    assert_eq!(node.metric("authentications_total{outcome=\"proved\"}"), 1);
+    let caller = Client::tcp(&node);
+    let challenge = caller.ask(&caller.message("alice")).expect_status(407);
+    let mut login = Login::new(&challenge, "caller", "word");
+    caller.ask(&login.prove(caller.message("alice"))).expect_status(200);
+
+    wait_until_within(Duration::from_secs(50), "it pings, and is given pongs", || {
+        node.metric("pings_total{transport=\"tls\"}") >= 2
+    });
+    assert_eq!(node.flows_closed("flow_timer"), 0);
+    caller.ask(&login.prove(caller.message("alice"))).expect_status(200);
+    baresip.program.terminate();
+    wait_until("it unregisters", || node.metric("bindings") == 0);
 }
