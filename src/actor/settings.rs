@@ -76,7 +76,12 @@ pub fn proxy(
         flow_timer: config.outbound.flow_timer.unwrap_or_default(),
         flow_timer_udp: config.outbound.flow_timer_udp.unwrap_or_default(),
         domains: domains(config),
-        hosts: served.iter().flat_map(|(_, local)| hosts(config, *local)).collect(),
+        hosts: served
+            .iter()
+            .flat_map(|(transport, local)| {
+                hosts(config, *local).into_iter().chain(certified(node, *transport, *local))
+            })
+            .collect(),
         cluster: node.cluster.as_ref().map(|cluster| cluster.me.at.as_bytes().into()),
         sent_by: proxy::SentBy::each(sent_by),
         timers: Timers { t1: config.proxy.t1, t2: config.proxy.t2, t4: config.proxy.t4 },
@@ -104,4 +109,12 @@ fn hosts(config: &Config, local: SocketAddr) -> Vec<(Box<[u8]>, u16)> {
     let (name, port) = advertised.rsplit_once(':').expect("a sent-by has a port");
     let port = port.parse().expect("a sent-by has a number for a port");
     vec![(host.into_bytes().into(), local.port()), (name.as_bytes().into(), port)]
+}
+
+/// The names by which a listener over TLS is asked for: those of the node's certificates, which its UAs write into Route as
+/// they have dialed them.
+fn certified(node: &Node, transport: Transport, local: SocketAddr) -> Vec<(Box<[u8]>, u16)> {
+    let tls = node.tls.as_ref().filter(|_| transport.is_secure());
+    let domains = tls.map_or(&[][..], |tls| tls.acceptor.domains());
+    domains.iter().map(|domain| (domain.as_bytes().into(), local.port())).collect()
 }

@@ -124,3 +124,24 @@ fn a_page_that_came_with_tls_opens_a_websocket() {
     assert_eq!(pong, [0x8a, 2, b'h', b'i']);
     assert_eq!(node.metric("connections{transport=\"wss\"}"), 1);
 }
+
+#[test]
+fn a_route_by_a_name_of_the_certificate_is_this_node() {
+    let ca = Ca::new();
+    let node = Node::start(&ca.listener(""));
+    let (ua, caller) = (Client::tls(&node, &ca.client()), Client::tls(&node, &ca.client()));
+    ua.registers_outbound("alice", 1);
+    let port = node.tls().port();
+    let along = |route: String| caller.message("alice").with("Route", route);
+    caller.send(along(format!("<sip:LocalHost:{port};transport=tls;lr>")).to_bytes());
+    let message = ua.receive().expect_method("MESSAGE");
+    assert!(!message.to_string().contains("LocalHost"), "our own Route comes off: {message}");
+    ua.send(message.answer(200, "OK"));
+    caller.receive().expect_status(200);
+    for other in [
+        format!("<sip:localhost:{};transport=tls;lr>", node.tcp().port()),
+        format!("<sip:elsewhere:{port};lr>"),
+    ] {
+        caller.ask(&along(other)).expect_status(403);
+    }
+}

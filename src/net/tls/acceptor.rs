@@ -26,7 +26,8 @@ use tokio_rustls::rustls::{self, HandshakeKind, ServerConfig, version};
 use tokio_rustls::server::TlsStream;
 
 use super::certificates::Certificates;
-use super::{Fault, at, provider, read_roots};
+use super::identity::Identities;
+use super::{Fault, at, provider, read_certificates, read_roots};
 use crate::config::{ClientCertificates, Tls, TlsVersion};
 use crate::metrics::{TlsFailed, TlsHandshake};
 
@@ -46,6 +47,7 @@ pub enum Speaks {
 /// The end of TLS that clients dial, for all listeners of a node.
 pub struct Acceptor {
     configs: RwLock<Configs>,
+    domains: Vec<Box<str>>,
 }
 
 struct Configs {
@@ -64,7 +66,18 @@ pub struct Failure {
 impl Acceptor {
     /// Reads the files that the configuration names.
     pub fn read(config: &Tls) -> Result<Self, Fault> {
-        Configs::read(config).map(|configs| Self { configs: RwLock::new(configs) })
+        let configs = Configs::read(config)?;
+        let mut domains = Vec::new();
+        for (certificate, _) in config.pairs() {
+            let own = read_certificates(certificate)?.first().map(Identities::of).unwrap_or_default();
+            domains.extend(own.domains.into_iter().filter(|domain| !domain.contains('*')));
+        }
+        Ok(Self { configs: RwLock::new(configs), domains })
+    }
+
+    /// The names that the certificates of the start stand for. RFC 5922 §7.2: none with a wildcard.
+    pub fn domains(&self) -> &[Box<str>] {
+        &self.domains
     }
 
     /// Reads them again, for connections from now on. When one is of no use, everything stays as it is.
