@@ -16,7 +16,7 @@
 
 use std::time::{Duration, Instant};
 
-/// How a [`Breaker`] decides.
+/// How a `Breaker` decides.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Commands in a row without an answer in time, after which the connection is given up.

@@ -26,10 +26,10 @@ pub enum Action {
         /// over.
         assign: Option<(Flow, Assign)>,
         /// Set where the message is a request that goes out for the first time: if it cannot be queued, tell
-        /// [`Proxy::undeliverable`]. Without it nothing is to be done about a message that cannot be sent.
+        /// [`Proxy::undeliverable`](super::Proxy::undeliverable). Without it nothing is to be done about a message that cannot be sent.
         branch: Option<BranchId>,
     },
-    /// Ask the location service, and hand its answer to [`Proxy::found`].
+    /// Ask the location service, and hand its answer to [`Proxy::found`](super::Proxy::found).
     Lookup {
         /// For which request.
         context: ContextId,
