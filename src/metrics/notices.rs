@@ -3,7 +3,7 @@
 //! ```text
 //!   quiet --- one: said at once ---> going on --- each period: how many more ---> going on
 //!     ^                                 |
-//!     +------- a period without --------+
+//!     +---- a whole period without -----+
 //! ```
 //!
 //! A peer decides how many packets it sends. It does not decide how many lines the log has.
@@ -24,6 +24,8 @@ pub struct Notices<L> {
 #[derive(Debug, Default)]
 struct Notice {
     is_said: AtomicBool,
+    /// Since the last sum, so that no whole period has gone by.
+    is_new: AtomicBool,
     counted: AtomicU64,
 }
 
@@ -45,6 +47,7 @@ impl<L: Label> Notices<L> {
             !notice.is_said.load(Ordering::Relaxed) && !notice.is_said.swap(true, Ordering::Relaxed);
         if is_first {
             notice.counted.store(counters.get(label), Ordering::Relaxed);
+            notice.is_new.store(true, Ordering::Relaxed);
         }
         is_first
     }
@@ -54,13 +57,17 @@ impl<L: Label> Notices<L> {
         let going_on =
             self.each.iter().enumerate().filter(|(_, notice)| notice.is_said.load(Ordering::Relaxed));
         going_on
-            .map(|(index, notice)| {
+            .filter_map(|(index, notice)| {
                 let count = counters.at(index);
                 let more = count.saturating_sub(notice.counted.swap(count, Ordering::Relaxed));
+                let is_new = notice.is_new.swap(false, Ordering::Relaxed);
+                if more == 0 && is_new {
+                    return None;
+                }
                 if more == 0 {
                     notice.is_said.store(false, Ordering::Relaxed);
                 }
-                Summary { what: L::text(index), more }
+                Some(Summary { what: L::text(index), more })
             })
             .collect()
     }
@@ -96,6 +103,16 @@ mod tests {
         assert_eq!(summed_up(), summary(0));
         assert_eq!(summed_up(), []);
         assert!(happens(Refused::Malformed), "it begins again");
+    }
+
+    #[test]
+    fn one_alone_is_over_after_a_whole_period() {
+        let (notices, counters) = (Notices::default(), Counters::default());
+        counters.inc(Refused::Malformed);
+        assert!(notices.is_first(Refused::Malformed, &counters));
+        assert_eq!(notices.sum_up(&counters), [], "it was just said");
+        assert_eq!(notices.sum_up(&counters), [Summary { what: "malformed".into(), more: 0 }]);
+        assert_eq!(notices.sum_up(&counters), []);
     }
 
     #[test]

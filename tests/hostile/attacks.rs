@@ -127,7 +127,7 @@ fn unread_pongs(node: &Node, _: usize) {
 fn half_open(node: &Node, descriptors: usize) {
     let count = 3500.min(descriptors.saturating_sub(1500));
     let streams = connections(node, count);
-    let goes_on = lasts(Duration::from_secs(10));
+    let goes_on = lasts(Duration::from_secs(12));
     while goes_on() && node.metric("connections{transport=\"tcp\"}") > crate::UAS as u64 {
         thread::sleep(Duration::from_millis(50));
     }

@@ -13,9 +13,10 @@ mod attacks;
 mod overload;
 mod population;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use support::{Node, wait_until};
+use support::{Node, wait_until, wait_until_within};
 
 use attacks::{ATTACKS, Attack};
 use population::Population;
@@ -23,9 +24,15 @@ use population::Population;
 /// How many UAs there are.
 const UAS: usize = 1000;
 
-/// How much more memory a node may have after an attack than before all of them, in KiB. What the allocator keeps is in
-/// it: a few MiB for each worker. What the attacks send is ten times as much.
-const ALLOWANCE: u64 = 24 << 10;
+/// How much more memory a node may have after an attack than before all of them, in KiB: what `proxy.max_transactions` below
+/// take at their peak, which the allocator keeps in part. What the attacks send is ten times as much.
+const ALLOWANCE: u64 = 48 << 10;
+
+/// Each test takes all of the machine.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// How long requests that were under way may keep theirs: 64 T1, and some time to give it back.
+const AFTERWARDS: Duration = Duration::from_secs(40);
 
 /// Limits for a node that is not built for speed and shares its processors with those who attack it.
 const LIMITS: &str = r#"
@@ -33,13 +40,13 @@ const LIMITS: &str = r#"
 filter = "warn"
 
 [limits]
-header_timeout = "2s"
-first_message = "2s"
+header_timeout = "1500ms"
+first_message = "5s"
 messages_per_flow = 200
 datagrams_per_address = 200
 stun_per_address = 500
 registers_per_address = 200
-max_connections_per_address = 3000
+max_connections_per_address = 1200
 
 [proxy]
 max_transactions = 5000
@@ -47,6 +54,7 @@ max_transactions = 5000
 
 #[test]
 fn no_attack_costs_a_ua_a_pong_or_an_answer_and_memory_returns_to_its_level() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let descriptors = population::raise_descriptors();
     let node = Node::start(LIMITS);
     let population = Population::register(&node, UAS);
@@ -70,9 +78,11 @@ fn no_attack_costs_a_ua_a_pong_or_an_answer_and_memory_returns_to_its_level() {
         for (count, metric) in counts {
             wait_until(&format!("{name}: {metric} rises"), || node.metric(&metric) > count);
         }
+        wait_until_within(AFTERWARDS, &format!("after {name} memory returns to {level} KiB"), || {
+            node.resident() < level + ALLOWANCE
+        });
         let resident = node.resident();
         println!("{name}: {:.1?}, {resident} KiB, {level} KiB before", started.elapsed());
-        assert!(resident < level + ALLOWANCE, "after {name} the node has {resident} KiB, and had {level}");
     }
     population.end();
     let lines = node.log().lines().count();

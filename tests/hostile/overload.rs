@@ -45,6 +45,7 @@ struct Answers {
 
 #[test]
 fn an_overloaded_node_answers_pings_sheds_what_is_new_and_recovers_by_itself() {
+    let _alone = crate::ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     raise_descriptors();
     let node = Node::start(ONE_WORKER);
     let population = Population::register(&node, 50);
