@@ -1,5 +1,7 @@
 //! The command line: `flowhold` or `flowhold node` runs a node, `flowhold check` looks at its configuration,
-//! `flowhold token decode` at a flow token; `flowhold passwd` writes the users; `flowhold ua` is a user agent, `flowhold demo` a demonstration.
+//! `flowhold bindings` at what a node that runs knows,
+//! `flowhold token decode` at a flow token; `flowhold passwd` writes the users; `flowhold ua` is a user agent, `flowhold
+//! demo` a demonstration.
 //!
 //! Exit status: 0 when all went well, 1 when what was asked for could not be done, 2 when what it was asked for is wrong
 //! (the command line, the configuration, a listener that it names). `flowhold ua` says more.
@@ -48,6 +50,13 @@ enum Command {
     /// line that sums it up, and exit status 0.
     #[command(after_long_help = cli::check::EXAMPLES)]
     Check(ConfigurationFiles),
+    /// Shows where an address-of-record can be reached, as a node that runs knows it.
+    ///
+    /// It asks the node's HTTP listener (`admin.listen`), which answers for the whole cluster. Each binding is a block of
+    /// lines `NAME: VALUE`: its Contact, the node that holds its flow, the flow and its peer as the log has them, how long
+    /// it is good. Exit status 1: there is none, or the node cannot be asked.
+    #[command(after_long_help = cli::bindings::EXAMPLES)]
+    Bindings(cli::bindings::Bindings),
     /// Registers an address-of-record over several flows, shows what becomes of them, sends and answers messages.
     ///
     /// It follows the client's procedures of SIP outbound (RFC 5626): a flow for each proxy, each with a reg-id of its own
@@ -104,6 +113,7 @@ fn main() -> ExitCode {
     match line.command.unwrap_or(Command::Node(line.layers)) {
         Command::Node(layers) => cli::node::run(&layers),
         Command::Check(layers) => cli::check::run(&layers),
+        Command::Bindings(options) => cli::bindings::run(&options),
         Command::Ua(options) => cli::ua::run(&options),
         Command::Demo => cli::demo::run(),
         Command::Passwd(options) => cli::passwd::run(&options),

@@ -42,6 +42,7 @@ pub mod proxy;
 pub mod registrar;
 pub mod relayed;
 mod reload;
+mod report;
 pub mod settings;
 pub mod tls;
 pub mod udp_socket;

@@ -42,7 +42,6 @@ use super::worker::{Clock, Node};
 use super::workers::{self, Started};
 use crate::config::Config;
 use crate::metrics::{Metrics, Notices};
-use crate::net::admin::Health;
 use crate::net::admission::Admission;
 use crate::net::listen::Listener;
 use crate::net::service_manager::{self, State};
@@ -225,23 +224,10 @@ async fn sum_up(node: &Node) -> Infallible {
     }
 }
 
-/// Serves metrics and health, for as long as the node runs.
+/// Serves what operators ask for, for as long as the node runs.
 async fn serve_admin(listener: Option<std::net::TcpListener>, node: &Arc<Node>) -> io::Result<Infallible> {
     let Some(listener) = listener else { return std::future::pending().await };
-    let healthy = Arc::clone(node);
-    let health = move || match (healthy.is_draining(), healthy.is_ready.load(Ordering::Relaxed)) {
-        (true, _) => Health::Draining,
-        (false, true) => Health::Ok,
-        (false, false) => Health::Starting,
-    };
-    let node = Arc::clone(node);
-    let render = move || {
-        let counts = node.location.counts();
-        node.metrics.aors.set(i64::try_from(counts.aors).unwrap_or(i64::MAX));
-        node.metrics.bindings.set(i64::try_from(counts.bindings).unwrap_or(i64::MAX));
-        node.metrics.render()
-    };
-    admin::serve(TcpListener::from_std(listener)?, render, health).await;
+    admin::serve(TcpListener::from_std(listener)?, Arc::clone(node)).await;
     std::future::pending().await
 }
 

@@ -1,5 +1,6 @@
 //! The commands, a file for each, and what they share.
 
+pub(crate) mod bindings;
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod node;

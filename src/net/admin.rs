@@ -1,4 +1,4 @@
-//! HTTP for operators: `GET /metrics` and `GET /healthz`, and nothing else.
+//! HTTP for operators: `GET /metrics`, `GET /healthz` and `GET /bindings/AOR`, and nothing else.
 //!
 //! It shares the process with flows, so it is bounded: a few connections at a time, a short time for each request's head
 //! and for the whole of each connection, no request body.
@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -41,18 +42,37 @@ pub enum Health {
     Draining,
 }
 
-/// Serves `listener` until the future is dropped. `render` makes the text of `/metrics`, at each request anew.
-pub async fn serve<R, H>(listener: TcpListener, render: R, health: H)
-where
-    R: Fn() -> String + Clone + Send + Sync + 'static,
-    H: Fn() -> Health + Clone + Send + Sync + 'static,
-{
+/// Why there are no bindings to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoBindings {
+    /// What was asked for is none.
+    #[error("an address-of-record is NAME@DOMAIN")]
+    NotAnAor,
+    /// The location service cannot be reached; ask again after this.
+    #[error("the location service is unavailable")]
+    Unavailable(Duration),
+}
+
+/// Whoever knows what operators ask for.
+pub trait Reports: Send + Sync + 'static {
+    /// The text of `/metrics`, made anew.
+    fn metrics(&self) -> String;
+
+    /// What the node is about.
+    fn health(&self) -> Health;
+
+    /// The bindings of an address-of-record, as JSON.
+    fn bindings<'a>(&'a self, aor: &'a str) -> BoxFuture<'a, Result<String, NoBindings>>;
+}
+
+/// Serves `listener` until the future is dropped.
+pub async fn serve<T: Reports>(listener: TcpListener, reports: Arc<T>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(serve_connection(stream, render.clone(), health.clone(), place));
+                tokio::spawn(serve_connection(stream, Arc::clone(&reports), place));
             }
             Err(error) => {
                 warn!(%error, "the admin listener cannot accept");
@@ -62,14 +82,10 @@ where
     }
 }
 
-async fn serve_connection<R, H>(stream: TcpStream, render: R, health: H, _place: OwnedSemaphorePermit)
-where
-    R: Fn() -> String + Clone + Send + Sync + 'static,
-    H: Fn() -> Health + Clone + Send + Sync + 'static,
-{
+async fn serve_connection<T: Reports>(stream: TcpStream, reports: Arc<T>, _place: OwnedSemaphorePermit) {
     let service = service_fn(move |request| {
-        let response = answer(&request, &render, &health);
-        async move { Ok::<_, Infallible>(response) }
+        let reports = Arc::clone(&reports);
+        async move { Ok::<_, Infallible>(answer(&request, &*reports).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -81,29 +97,48 @@ where
     }
 }
 
-fn answer(
-    request: &Request<Incoming>,
-    render: &impl Fn() -> String,
-    health: &impl Fn() -> Health,
-) -> Response<Full<Bytes>> {
+async fn answer(request: &Request<Incoming>, reports: &impl Reports) -> Response<Full<Bytes>> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
     match request.uri().path() {
-        "/metrics" => {
-            let mut response = text(StatusCode::OK, render());
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
-            response
-        }
-        "/healthz" => match health() {
+        "/metrics" => of_type(metrics::CONTENT_TYPE, reports.metrics()),
+        "/healthz" => match reports.health() {
             Health::Starting => text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
             Health::Ok => text(StatusCode::OK, "ok\n"),
             Health::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         },
-        _ => text(StatusCode::NOT_FOUND, "there is /metrics and /healthz\n"),
+        // URIs of SIP are escaped as those of HTTP are, so whoever reads the one reads the other.
+        path => match path.strip_prefix("/bindings/") {
+            Some(aor) => bindings(reports.bindings(aor).await),
+            None => text(StatusCode::NOT_FOUND, "there is /metrics, /healthz and /bindings/NAME@DOMAIN\n"),
+        },
     }
+}
+
+fn bindings(found: Result<String, NoBindings>) -> Response<Full<Bytes>> {
+    let error = match found {
+        Ok(json) => return of_type("application/json", json),
+        Err(error) => error,
+    };
+    let status = match error {
+        NoBindings::NotAnAor => StatusCode::BAD_REQUEST,
+        NoBindings::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let mut response = text(status, format!("{error}\n"));
+    if let NoBindings::Unavailable(after) = error {
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+fn of_type(content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::OK, body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
 }
 
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
@@ -121,10 +156,32 @@ mod tests {
 
     use super::*;
 
+    struct Node;
+
+    impl Reports for Node {
+        fn metrics(&self) -> String {
+            "flowhold_bindings 7\n# EOF\n".to_owned()
+        }
+
+        fn health(&self) -> Health {
+            Health::Ok
+        }
+
+        fn bindings<'a>(&'a self, aor: &'a str) -> BoxFuture<'a, Result<String, NoBindings>> {
+            Box::pin(async move {
+                match aor {
+                    "alice@a" => Ok("{}".to_owned()),
+                    "bob@a" => Err(NoBindings::Unavailable(Duration::from_millis(1200))),
+                    _ => Err(NoBindings::NotAnAor),
+                }
+            })
+        }
+    }
+
     async fn started() -> std::net::SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, || "flowhold_bindings 7\n# EOF\n".to_owned(), || Health::Ok));
+        tokio::spawn(serve(listener, Arc::new(Node)));
         address
     }
 
@@ -153,6 +210,16 @@ mod tests {
     async fn health_is_ok_and_the_rest_is_not_found() {
         assert!(get("/healthz").await.ends_with("\r\n\r\nok\n"));
         assert!(get("/").await.starts_with("HTTP/1.1 404 "));
+    }
+
+    #[tokio::test]
+    async fn bindings_are_of_the_address_of_record_in_the_path() {
+        let answer = get("/bindings/alice@a").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n{}"), "{answer}");
+        assert!(answer.contains("content-type: application/json\r\n"), "{answer}");
+        assert!(get("/bindings/").await.starts_with("HTTP/1.1 400 "));
+        let answer = get("/bindings/bob@a").await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 2\r\n"), "{answer}");
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bindings;
 mod drain;
 mod fail2ban;
 mod files;
