@@ -1,8 +1,9 @@
-//! The keys of flow tokens and of nonces, from the configuration.
+//! The keys of flow tokens, of nonces and of TLS tickets, from the configuration.
 
 use flowhold_cluster::token::KeyRing;
 
 use crate::config::Config;
+use crate::net::tls::SharedTickets;
 use crate::proto::auth;
 
 /// The id of the key that is derived from the cluster's secret.
@@ -11,14 +12,22 @@ const DERIVED: u8 = 0;
 /// The configured keys, or the one that the nodes of a cluster derive from their secret; none where the configuration
 /// leaves the key to each run of a node.
 pub fn configured(config: &Config) -> Option<KeyRing> {
-    let keys = config.tokens.keys.iter().map(|key| (key.id, key.secret.as_bytes()));
     // The key ring derives each key by HKDF with a purpose of its own: what the secret is used for elsewhere tells
     // nothing about the key.
-    let derived = config.cluster.secret.as_ref().filter(|_| config.tokens.keys.is_empty());
-    let derived = derived.map(|secret| (DERIVED, secret.as_bytes()));
-    let mut secrets = keys.chain(derived).peekable();
+    let mut secrets = shared(config).peekable();
     secrets.peek()?;
     Some(KeyRing::new(secrets).expect("the configuration was checked: ids differ, secrets are long enough"))
+}
+
+/// What TLS tickets are made of that every node of the cluster takes.
+pub fn for_tickets(config: &Config) -> SharedTickets {
+    SharedTickets::new(shared(config))
+}
+
+fn shared(config: &Config) -> impl Iterator<Item = (u8, &[u8])> {
+    let keys = config.tokens.keys.iter().map(|key| (key.id, key.secret.as_bytes()));
+    let derived = config.cluster.secret.as_ref().filter(|_| config.tokens.keys.is_empty());
+    keys.chain(derived.map(|secret| (DERIVED, secret.as_bytes())))
 }
 
 /// The keys that nonces are made with: of the same secrets as those of tokens, or of a random one for this run.

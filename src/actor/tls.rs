@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
+use super::key_ring;
 use super::next_hops::NextHops;
 use super::worker::Node;
 use crate::config::Config;
@@ -28,7 +29,8 @@ impl Tls {
             return Ok(None);
         }
         let under_way = Semaphore::new(config.limits.tls_handshakes.min(Semaphore::MAX_PERMITS));
-        Ok(Some(Self { acceptor: Acceptor::read(&config.tls)?, under_way, notices: Notices::default() }))
+        let acceptor = Acceptor::read(&config.tls, key_ring::for_tickets(config))?;
+        Ok(Some(Self { acceptor, under_way, notices: Notices::default() }))
     }
 }
 

@@ -10,6 +10,7 @@ mod handshake;
 mod listener;
 mod next_hops;
 mod reload;
+mod resumption;
 mod sips;
 mod user_agent;
 mod websocket;

@@ -6,8 +6,9 @@
 //!                        +--- no TLS, nothing in common, a certificate that is not taken, too slow ---> closed, counted
 //! ```
 //!
-//! Resumption is by tickets, whose keys this run of the node makes for itself and changes every few hours, so that nothing
-//! is remembered of clients that are gone. When certificates are read anew, the tickets of before are worth nothing: who
+//! Resumption is by tickets, so that nothing is remembered of clients that are gone. Their keys change every few hours. This
+//! run of the node makes them for itself, unless nodes share secrets: see [`tickets`](super::tickets). When files are
+//! read anew, keys of this run are made anew, and shared ones are others when clients have to show something else: who
 //! came with a certificate has to show it to the CAs of now.
 
 use std::fmt;
@@ -16,18 +17,20 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::aws_lc_rs::Ticketer;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use tokio_rustls::rustls::{self, HandshakeKind, ServerConfig, version};
+use tokio_rustls::rustls::{self, HandshakeKind, RootCertStore, ServerConfig, version};
 use tokio_rustls::server::TlsStream;
 
 use super::certificates::Certificates;
 use super::identity::Identities;
-use super::{Fault, at, provider, read_certificates, read_roots};
+use super::tickets::{Shared, Tickets};
+use super::{Fault, at, provider, read_certificates};
 use crate::config::{ClientCertificates, Tls, TlsVersion};
 use crate::metrics::{TlsFailed, TlsHandshake};
 
@@ -48,6 +51,7 @@ pub enum Speaks {
 pub struct Acceptor {
     configs: RwLock<Configs>,
     domains: Vec<Box<str>>,
+    tickets: Shared,
 }
 
 struct Configs {
@@ -64,15 +68,15 @@ pub struct Failure {
 }
 
 impl Acceptor {
-    /// Reads the files that the configuration names.
-    pub fn read(config: &Tls) -> Result<Self, Fault> {
-        let configs = Configs::read(config)?;
+    /// Reads the files that the configuration names. Nodes that share what `tickets` are made of take each other's.
+    pub fn read(config: &Tls, tickets: Shared) -> Result<Self, Fault> {
+        let configs = Configs::read(config, &tickets)?;
         let mut domains = Vec::new();
         for (certificate, _) in config.pairs() {
             let own = read_certificates(certificate)?.first().map(Identities::of).unwrap_or_default();
             domains.extend(own.domains.into_iter().filter(|domain| !domain.contains('*')));
         }
-        Ok(Self { configs: RwLock::new(configs), domains })
+        Ok(Self { configs: RwLock::new(configs), domains, tickets })
     }
 
     /// The names that the certificates of the start stand for. RFC 5922 §7.2: none with a wildcard.
@@ -82,7 +86,7 @@ impl Acceptor {
 
     /// Reads them again, for connections from now on. When one is of no use, everything stays as it is.
     pub fn reload(&self, config: &Tls) -> Result<(), Fault> {
-        let configs = Configs::read(config)?;
+        let configs = Configs::read(config, &self.tickets)?;
         *self.configs.write().unwrap_or_else(PoisonError::into_inner) = configs;
         Ok(())
     }
@@ -120,7 +124,7 @@ impl Acceptor {
 }
 
 impl Configs {
-    fn read(config: &Tls) -> Result<Self, Fault> {
+    fn read(config: &Tls, tickets: &Shared) -> Result<Self, Fault> {
         let own = config.certificate.as_deref().unwrap_or(Path::new(""));
         let provider = provider();
         let certificates = Certificates::read(config.pairs(), &provider)?;
@@ -128,12 +132,16 @@ impl Configs {
             TlsVersion::Tls12 => &[&version::TLS13, &version::TLS12],
             TlsVersion::Tls13 => &[&version::TLS13],
         };
+        let (verifier, asked) = verifier(config)?;
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .map_err(at(own))?
-            .with_client_cert_verifier(verifier(config)?)
+            .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(certificates));
         server.ticketer = Ticketer::new().map_err(at(own))?;
+        if !tickets.is_empty() {
+            server.ticketer = Arc::new(Tickets::new(tickets.clone(), asked, server.ticketer));
+        }
         // Nobody resumes two connections at once with the one that they had.
         server.send_tls13_tickets = 1;
         server.session_storage = Arc::new(NoServerSessionStorage {});
@@ -146,16 +154,24 @@ impl Configs {
     }
 }
 
-fn verifier(config: &Tls) -> Result<Arc<dyn ClientCertVerifier>, Fault> {
+/// What clients have to show, and a digest of it.
+fn verifier(config: &Tls) -> Result<(Arc<dyn ClientCertVerifier>, [u8; 32]), Fault> {
     let (Some(ca), false) = (&config.client_ca, config.client_certificates == ClientCertificates::None)
     else {
-        return Ok(WebPkiClientVerifier::no_client_auth());
+        return Ok((WebPkiClientVerifier::no_client_auth(), Sha256::digest(b"none").into()));
     };
-    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(read_roots(ca)?), provider());
+    let (mut asked, mut roots) = (Sha256::new(), RootCertStore::empty());
+    for root in read_certificates(ca)? {
+        // Each has its length within.
+        asked.update(&root);
+        roots.add(root).map_err(at(ca))?;
+    }
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
     if config.client_certificates == ClientCertificates::Optional {
         builder = builder.allow_unauthenticated();
+        asked.update(b"optional");
     }
-    builder.build().map_err(at(ca))
+    Ok((builder.build().map_err(at(ca))?, asked.finalize().into()))
 }
 
 impl From<io::Error> for Failure {

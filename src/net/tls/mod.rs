@@ -5,12 +5,14 @@
 //! - `certificates`: which certificate a listener shows, by the name that is asked for
 //! - `connector`: towards next hops, whose certificate has to name them
 //! - `identity`: whom a certificate stands for in SIP's words
+//! - `tickets`: by which a client resumes at any node of a cluster
 
 mod acceptor;
 mod certificates;
 mod connector;
 mod identity;
 mod links;
+mod tickets;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +26,7 @@ pub use acceptor::{Acceptor, Failure, Speaks};
 pub use connector::Connector;
 pub use identity::Identities;
 pub use links::{Links, names};
+pub use tickets::Shared as SharedTickets;
 
 /// Why a file of certificates or keys is of no use.
 #[derive(Debug, thiserror::Error)]
