@@ -11,16 +11,17 @@ use super::message::{Deliver, Inbound, Register};
 use super::worker::{Worker, to_tag};
 use super::{event_count, event_log};
 use crate::metrics::{Refused, Status};
+use crate::proto::pace::Asker;
 use crate::proto::proxy::Proxy;
 use crate::proto::relay::{Relay, Relayed};
 use crate::proto::{Source, registrar};
 use crate::sip::{Message, Method, Response, Via, Wire};
 
 impl Worker {
-    /// Hands what came over a flow to the actor that serves it.
+    /// Hands what came over a flow to the actor that serves it. `asker` is whose it was admitted as.
     ///
     /// Returns the answer to a request that no actor has room for.
-    pub fn dispatch(self: &Rc<Self>, message: Message, source: Source) -> Option<Wire> {
+    pub fn dispatch(self: &Rc<Self>, message: Message, source: Source, asker: Asker) -> Option<Wire> {
         if !message.is_request() {
             self.dispatch_response(message, source);
             return None;
@@ -32,10 +33,16 @@ impl Worker {
             event_log::register(&message, &source, 503);
             return self.answer(&message, source, 503, "Node Is Draining");
         }
-        match self.authenticate(message, source) {
-            Admitted::Onward(message) => self.serve(message, source),
-            Admitted::Done(answer) => answer,
+        let message = match self.authenticate(message, source) {
+            Admitted::Onward(message) => message,
+            Admitted::Done(answer) => return answer,
+        };
+        if method == Method::Register
+            && let Err(stopped) = self.admit_register(source, asker)
+        {
+            return self.turn_away(&message, source, stopped);
         }
+        self.serve(message, source)
     }
 
     /// Hands a request to the registrar or the proxy.

@@ -8,9 +8,13 @@
 //!                    v                               v
 //!   message ----> its shape: too many fields, hops or routes: 4xx or 513
 //!                    v                               v
-//!   REGISTER ----> of its address, if a stranger ------> of the node --------> dispatched
-//!                    |  above the rate: 503 with a turn    |  above the rate: 503 with a turn
+//!   REGISTER ----> of its address, if a stranger ----> proves who it is -----> of the node ------> served
+//!                    |  above the rate: 503 with a turn                         |  above the rate: 503 with a turn
 //! ```
+//!
+//! A REGISTER takes one of the node's turns when it has proved who it is. One that has to be challenged first counts once, and
+//! who has no password takes no turn away from who has: what it costs is a challenge, within what its flow and its address
+//! may send.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -130,19 +134,26 @@ impl Gate {
         self.refreshes_of_flow.map_or(Ok(()), |rate| standing.refreshes.take(rate, self.now()))
     }
 
-    /// Whether a REGISTER may be served; otherwise why not, and in how many seconds it may come again.
-    fn register(&self, from: IpAddr, asker: Asker) -> Result<(), (Refused, u64)> {
-        let now = self.now();
-        let later = |rate, why| Err((why, self.turns.retry_after(rate, now, rand::random())));
-        if let Some(rate) = self.registers_of_address
-            && asker == Asker::Stranger
-            && !self.trusted.contains(&from)
-            && !self.registers_by_address.take(from, rate, now)
-        {
-            return later(self.registers.unwrap_or(rate), Refused::RegisterRateOfAddress);
+    /// Whether an address may send one more REGISTER; otherwise in how many seconds it may come again.
+    fn register_of_address(&self, from: IpAddr, asker: Asker) -> Result<(), u64> {
+        match self.registers_of_address {
+            Some(rate)
+                if asker == Asker::Stranger
+                    && !self.trusted.contains(&from)
+                    && !self.registers_by_address.take(from, rate, self.now()) =>
+            {
+                Err(self.turns.retry_after(self.registers.unwrap_or(rate), self.now(), rand::random()))
+            }
+            Some(_) | None => Ok(()),
         }
+    }
+
+    /// Whether the node may serve one more REGISTER; otherwise in how many seconds it may come again.
+    fn register(&self, asker: Asker) -> Result<(), u64> {
         match self.registers {
-            Some(rate) if !self.all_registers.take(rate, now, asker) => later(rate, Refused::RegisterRate),
+            Some(rate) if !self.all_registers.take(rate, self.now(), asker) => {
+                Err(self.turns.retry_after(rate, self.now(), rand::random()))
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -179,13 +190,13 @@ impl Worker {
         }
     }
 
-    /// Whether a message that came over a connection is taken.
+    /// Whether a message that came over a connection is taken, and as whose.
     pub fn admit_over_stream(
         &self,
         message: &Message,
         source: Source,
         standing: &mut Standing,
-    ) -> Result<(), Stopped> {
+    ) -> Result<Asker, Stopped> {
         match self.node.gate.message(standing, source.ip()) {
             Err(Full::Flood) => return Err(Stopped::Close(FlowClosed::Flood)),
             // Nobody sends a response again over a stream.
@@ -200,28 +211,36 @@ impl Worker {
         self.admit(message, source, is_known)
     }
 
-    /// Whether a message is taken that came over a flow over which `is_known` has registered.
-    pub fn admit(&self, message: &Message, source: Source, is_known: bool) -> Result<(), Stopped> {
+    /// Whether a message is taken that came over a flow over which `is_known` has registered, and as whose.
+    pub fn admit(&self, message: &Message, source: Source, is_known: bool) -> Result<Asker, Stopped> {
         if let Err(misshapen) = message.check_shape(&self.node.gate.shape) {
             self.node.refuse(Refused::from(misshapen), source.flow.remote);
             return Err(Stopped::Misshapen(misshapen));
         }
-        if !message.is_request() {
-            return Ok(());
-        }
         let asker = if is_known { Asker::Known } else { Asker::Stranger };
+        if !message.is_request() {
+            return Ok(asker);
+        }
         let is_register = message.method() == Method::Register;
-        if is_register && let Err((why, retry_after)) = self.node.gate.register(source.ip(), asker) {
-            self.node.refuse(why, source.flow.remote);
+        if is_register && let Err(retry_after) = self.node.gate.register_of_address(source.ip(), asker) {
+            self.node.refuse(Refused::RegisterRateOfAddress, source.flow.remote);
             return Err(Stopped::Later(retry_after));
         }
         // Others than REGISTERs are strangers: a flow that is known can wait for its call, and cannot for its binding.
-        let asker = if is_register { asker } else { Asker::Stranger };
-        if self.load().sheds(asker) && starts_something(message) {
+        let sheds = self.load().sheds(if is_register { asker } else { Asker::Stranger });
+        if sheds && starts_something(message) {
             self.node.refuse(Refused::Overload, source.flow.remote);
             return Err(Stopped::Later(self.node.gate.after_overload(is_register)));
         }
-        Ok(())
+        Ok(asker)
+    }
+
+    /// Whether a REGISTER is served, whose sender has proved who it is where that is asked for.
+    pub fn admit_register(&self, source: Source, asker: Asker) -> Result<(), Stopped> {
+        self.node.gate.register(asker).map_err(|retry_after| {
+            self.node.refuse(Refused::RegisterRate, source.flow.remote);
+            Stopped::Later(retry_after)
+        })
     }
 
     /// The answer to a request that is not taken.

@@ -171,7 +171,7 @@ impl UdpSocket {
     fn dispatch(&self, message: Message, source: Source) -> Option<Wire> {
         let is_known = self.watched.contains_key(&source.flow.remote);
         match self.worker.admit(&message, source, is_known) {
-            Ok(()) => self.worker.dispatch(message, source),
+            Ok(asker) => self.worker.dispatch(message, source, asker),
             Err(stopped) => self.worker.turn_away(&message, source, stopped),
         }
     }

@@ -3,7 +3,10 @@
 
 use std::net::UdpSocket;
 
+use crate::support::client::PING;
+use crate::support::digest::{Login, Users};
 use crate::support::stun;
+use crate::support::websocket::{FIN, PING_FRAME, TEXT, frame};
 use crate::support::{Client, Message, Node, wait_until};
 
 /// A client over UDP from another address than the others.
@@ -100,6 +103,41 @@ fn a_flow_that_keeps_on_above_messages_per_flow_is_the_end() {
     wait_until("the end of the flow", || node.flows_closed("flood") == 1);
     client.expect_closed_at_last();
     other.ask(&other.message("nobody")).expect_status(404);
+}
+
+#[test]
+fn a_register_takes_a_turn_of_the_node_when_it_has_proved_who_it_is() {
+    let users = Users::new(&[("alice", "secret of alice")]);
+    let node = Node::start(&format!("{}\n[limits]\nregisters_per_second = 2\n", users.keys("")));
+    let stranger = Client::tcp(&node);
+    for _ in 0..30 {
+        stranger.ask(&stranger.register_contact("alice")).expect_status(401);
+    }
+    let alice = Client::tcp(&node);
+    let challenge = alice.ask(&alice.register_contact("alice")).expect_status(401);
+    let mut login = Login::new(&challenge, "alice", "secret of alice");
+    let answers: Vec<_> = (0..10).map(|_| alice.ask(&login.prove(alice.register_contact("alice")))).collect();
+    assert_eq!(answers[0].status(), 200, "{answers:?}");
+    let refused = count(&answers, 503);
+    assert!(refused >= 3, "{answers:?}");
+    assert_refused(&node, "registers_per_second", refused as u64);
+}
+
+#[test]
+fn pings_of_any_kind_above_messages_per_flow_are_the_end() {
+    let draft03 = "\n[outbound]\nprofile = \"draft03\"\n[limits]\nmessages_per_flow = 10\n";
+    let node = Node::start(draft03);
+    let client = Client::tcp(&node);
+    client.send((0..100).flat_map(|_| stun::Request::new().to_bytes()).collect::<Vec<_>>());
+    wait_until("STUN over TCP", || node.flows_closed("flood") == 1);
+    client.expect_closed_at_last();
+
+    let node = Node::start("[listen]\nws = [\"127.0.0.1:0\"]\n[limits]\nmessages_per_flow = 10\n");
+    let (frames, messages) = (Client::ws(&node), Client::ws(&node));
+    frames.send_raw(&frame(FIN | PING_FRAME, b"").repeat(100));
+    wait_until("Pings of WebSocket", || node.flows_closed("flood") == 1);
+    messages.send_raw(&frame(FIN | TEXT, PING).repeat(100));
+    wait_until("pings over WebSocket", || node.flows_closed("flood") == 2);
 }
 
 #[test]

@@ -100,7 +100,12 @@ where
                     // Elsewhere line ends between messages mean nothing.
                     pongs += usize::from(self.source.profile.has_crlf_keepalive);
                 }
-                Ok(Some(Frame::Stun(octets))) => self.answer_stun(&octets),
+                Ok(Some(Frame::Stun(octets))) => {
+                    self.answer_stun(&octets);
+                    if self.closing.is_some() {
+                        return;
+                    }
+                }
                 // RFC 5626 §3.5.1: a lone CRLF is a pong; a server sent no ping, so there is nothing to match.
                 Ok(Some(Frame::Pong)) => self.take_pong(now),
                 Ok(Some(Frame::Message(message))) => {
@@ -137,7 +142,7 @@ where
         }
         match self.role.link().map(Link::side) {
             None => match self.worker.admit_over_stream(&message, self.source, &mut self.standing) {
-                Ok(()) => self.worker.dispatch(message, self.source),
+                Ok(asker) => self.worker.dispatch(message, self.source, asker),
                 Err(Stopped::Close(reason)) => {
                     self.fail(reason);
                     None
@@ -162,16 +167,22 @@ where
         if self.role.link().is_none() {
             self.worker.node.metrics.pings.inc_by(self.source.transport, count as u64);
         }
-        if count > 0 && self.role.link().is_none() {
-            let admitted = self.worker.admit_pings(count, self.source, &mut self.standing);
-            if let Err(Stopped::Close(reason)) = admitted {
-                return self.fail(reason);
-            }
-        }
+        self.admit_pings(count);
         while count > 0 && self.closing.is_none() {
             let slice = count.min(PONGS_PER_SLICE);
             self.push(Wire::from(Bytes::from_static(&PONGS[..2 * slice])));
             count -= slice;
+        }
+    }
+
+    /// Pings of any kind count as messages of the flow, which ends when there are too many.
+    pub(super) fn admit_pings(&mut self, count: usize) {
+        if count > 0
+            && self.role.link().is_none()
+            && let Err(Stopped::Close(reason)) =
+                self.worker.admit_pings(count, self.source, &mut self.standing)
+        {
+            self.fail(reason);
         }
     }
 
@@ -180,6 +191,7 @@ where
         if let Some(client) = self.role.client() {
             return client.stun(self.source.flow, octets);
         }
+        self.admit_pings(1);
         let metrics = &self.worker.node.metrics;
         let Some(request) = stun::parse(octets) else {
             metrics.refused.inc(Refused::Stun);
