@@ -7,7 +7,7 @@ use flowhold_cluster::token::KeyRing;
 
 use super::upstream;
 use super::worker::Node;
-use crate::config::{self, Config, PingTimeout};
+use crate::config::{self, AuthMode, Config, PingTimeout};
 use crate::proto::Profile;
 use crate::proto::keepalive::PingWait;
 use crate::proto::transaction::Timers;
@@ -75,6 +75,7 @@ pub fn proxy(
         upstreams: config.upstream.iter().map(upstream::proxy).collect(),
         flow_timer: config.outbound.flow_timer.unwrap_or_default(),
         flow_timer_udp: config.outbound.flow_timer_udp.unwrap_or_default(),
+        proves_users: config.auth.mode == Some(AuthMode::Digest),
         domains: domains(config),
         hosts: served
             .iter()

@@ -29,12 +29,12 @@ impl NextHop {
     /// Whether what came over `from` came from this element.
     ///
     /// RFC 3261 §18.1.2: over UDP from the address and port that it was sent to. Of a connection only the address is known: it
-    /// may be one that the element opened.
+    /// may be one that the element opened. One that is reached over TLS speaks nothing else.
     pub fn is_source(&self, from: Source) -> bool {
-        if self.transport.is_reliable() {
-            from.transport.is_reliable() && from.ip() == self.address.ip()
-        } else {
-            !from.transport.is_reliable() && from.flow.remote == self.address
+        match self.transport {
+            Transport::Udp => from.transport == Transport::Udp && from.flow.remote == self.address,
+            Transport::Tls => from.transport == Transport::Tls && from.ip() == self.address.ip(),
+            _ => from.transport.is_reliable() && from.ip() == self.address.ip(),
         }
     }
 

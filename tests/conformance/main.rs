@@ -8,6 +8,7 @@
 mod support;
 
 mod coverage;
+mod impostors;
 mod limits;
 mod rates;
 mod rfc3261_s10_3;

@@ -26,7 +26,7 @@ use crate::proto::auth::{
     Answer, Authenticator, Failures, Found, Nonces, Outcome, Repeats, Replay, Rules, Shared, Step, Strangers,
     Terms, Trust, User,
 };
-use crate::proto::proxy::Exit;
+use crate::proto::proxy::{Exit, Matcher};
 use crate::sip::digest::Algorithm;
 use crate::sip::{Message, Method, Name, Wire};
 
@@ -70,6 +70,10 @@ fn rules(config: &Config, next_hops: &NextHops, tokens: &Arc<KeyRing>) -> Rules 
         Exit::NextHop(next) => Some(next),
         Exit::Upstream(_) => None,
     });
+    let numbers = next_hops.routes.iter().filter_map(|route| match &route.matcher {
+        Matcher::Prefix(prefix) => Some(prefix.clone()),
+        Matcher::Domain(_) => None,
+    });
     Rules {
         domains: config.node.domains.iter().map(octets).collect(),
         realm: Some(&auth.realm).filter(|realm| !realm.is_empty()).map(octets),
@@ -84,6 +88,7 @@ fn rules(config: &Config, next_hops: &NextHops, tokens: &Arc<KeyRing>) -> Rules 
             .map(|one| crate::proto::auth::Upstream { aor: upstream::proxy(one).aor, to: octets(&one.to) })
             .collect(),
         peers: peers.collect(),
+        numbers: numbers.collect(),
         tokens: Arc::clone(tokens),
     }
 }
@@ -145,8 +150,9 @@ impl Worker {
         match step {
             Step::Pass(outcome) => {
                 count(&self.node, outcome);
-                let is_asked = outcome != Outcome::Unasked && request.method() != Method::Register;
-                let bare = Some(&request).filter(|_| is_asked).and_then(|request| {
+                // RFC 3261 §22.1: also of an ACK, which is asked nothing and has those of its INVITE.
+                let is_forwarded = request.method() != Method::Register;
+                let bare = Some(&request).filter(|_| is_forwarded).and_then(|request| {
                     request.first(Name::ProxyAuthorization)?;
                     Message::parse(auth.shared.without_credentials(request)?.to_bytes()).ok()
                 });

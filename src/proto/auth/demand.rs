@@ -3,11 +3,12 @@
 //! | request | what is asked |
 //! | --- | --- |
 //! | ACK, CANCEL | nothing: neither can be sent again with credentials |
-//! | from a next hop that the operator named | nothing |
+//! | from a next hop that the operator named, but a REGISTER | nothing |
 //! | one that breaks a rule of SIP | nothing: whoever would serve it refuses it |
 //! | OPTIONS for the node itself | nothing: it is how balancers and UAs see whether the node is there |
 //! | REGISTER | to be the user of To, and From the same |
-//! | within a dialog that goes through this cluster | to be any user: From is what the dialog began with, and the peer knows its dialog; nothing of strangers that are let through |
+//! | within a dialog that goes through this cluster: BYE, INFO, PRACK, UPDATE | to be any user: From is what the dialog began with, and the peer knows its dialog; nothing of strangers that are let through |
+//! | the same: all other methods | the same, but where From is one of our AORs to be its user: some UAs take these outside of any dialog too |
 //! | From one of our AORs | to be its user |
 //! | From an AOR with an upstream | to be the user of the AOR here that stands behind it |
 //! | From `anonymous.invalid` (RFC 3323 §4.1.1.3) | to be any user |
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use flowhold_cluster::token::KeyRing;
 
 use super::secrets::User;
+use crate::proto::proxy::number_starts_with;
 use crate::proto::{NextHop, Source};
 use crate::sip::digest::Algorithm;
 use crate::sip::{Address, Message, Method, Name, Uri};
@@ -40,6 +42,8 @@ pub struct Rules {
     pub upstreams: Vec<Upstream>,
     /// Who need not prove anything.
     pub peers: Vec<NextHop>,
+    /// What numbers begin with that are in our domains and lead elsewhere: `+` and digits.
+    pub numbers: Vec<Box<[u8]>>,
     /// What flow tokens are read with.
     pub tokens: Arc<KeyRing>,
 }
@@ -92,7 +96,8 @@ impl Rules {
         let method = request.method();
         // RFC 3261 §22.1: an ACK is not challenged, and a CANCEL must not be.
         let is_exempt = matches!(method, Method::Ack | Method::Cancel)
-            || self.peers.iter().any(|peer| peer.is_source(*source))
+            // A gateway calls AORs here and is called. It has none to register, and who shares its address has none either.
+            || (method != Method::Register && self.is_peer(source))
             || request.validate().is_err();
         if is_exempt {
             return Demand::Nothing;
@@ -107,13 +112,21 @@ impl Rules {
             return Demand::Nothing;
         }
         let any = |realm: &[u8]| Wanted { by_registrar: false, realm: realm.into(), who: Who::Any };
+        // Nobody's AOR, and no other domain's either.
+        let is_domain_itself = sender.is_none() && from.is_some_and(|from| self.domain(from.host).is_some());
         if self.is_in_dialog(request) {
             // Whoever may call from elsewhere also has to be able to hang up.
-            if sender.is_none() && self.strangers == Strangers::Accept {
+            if sender.is_none() && !is_domain_itself && self.strangers == Strangers::Accept {
                 return Demand::Nothing;
             }
-            let realm = sender.as_ref().map_or_else(|| self.first_realm(), |sender| &sender.realm);
-            return Demand::Proof(any(realm));
+            // The AOR that was called need not be the callee's: a call may have been redirected to it, or have been for a
+            // number. So who only goes on with a dialog or ends it may be another of our users.
+            let is_nobodys =
+                || is_of_dialog(method) || from.is_some_and(|from| self.is_number_elsewhere(&from));
+            if sender.is_none() || is_nobodys() {
+                let realm = sender.as_ref().map_or_else(|| self.first_realm(), |sender| &sender.realm);
+                return Demand::Proof(any(realm));
+            }
         }
         match (sender, self.strangers) {
             (Some(user), _) => {
@@ -122,8 +135,8 @@ impl Rules {
             _ if from.is_some_and(|from| from.host.eq_ignore_ascii_case(ANONYMOUS)) => {
                 Demand::Proof(any(self.first_realm()))
             }
-            (None, Strangers::Accept) => Demand::Nothing,
-            (None, Strangers::Refuse) => Demand::Refuse,
+            (None, Strangers::Accept) if !is_domain_itself => Demand::Nothing,
+            (None, _) => Demand::Refuse,
         }
     }
 
@@ -141,11 +154,28 @@ impl Rules {
 
     /// Whose AOR it is, if it is one of ours.
     pub(super) fn user(&self, uri: &Uri<'_>) -> Option<User> {
-        let domain = self.domains.iter().find(|domain| domain.eq_ignore_ascii_case(uri.host))?;
+        let domain = self.domain(uri.host)?;
         uri.user?;
         let aor = uri.canonical_aor().ok()?;
         let at = memchr::memrchr(b'@', &aor)?;
-        Some(User { name: aor[..at].into(), realm: self.realm.as_ref().unwrap_or(domain).clone() })
+        Some(User { name: aor[..at].into(), realm: self.realm.as_deref().unwrap_or(domain).into() })
+    }
+
+    /// The one of our domains that a host names. A dot at its end says no more than that the name is whole.
+    fn domain(&self, host: &[u8]) -> Option<&[u8]> {
+        let host = host.strip_suffix(b".").unwrap_or(host);
+        self.domains.iter().find(|domain| domain.eq_ignore_ascii_case(host)).map(|domain| &**domain)
+    }
+
+    /// Whether it came from a next hop that the operator named.
+    pub(super) fn is_peer(&self, source: &Source) -> bool {
+        self.peers.iter().any(|peer| peer.is_source(*source))
+    }
+
+    /// Whether an AOR of our domains is a number that routes lead elsewhere with.
+    fn is_number_elsewhere(&self, uri: &Uri<'_>) -> bool {
+        self.domain(uri.host).is_some()
+            && uri.user.is_some_and(|user| self.numbers.iter().any(|prefix| number_starts_with(user, prefix)))
     }
 
     /// Who has this AOR with another provider.
@@ -185,6 +215,11 @@ impl Rules {
 fn uri_of(request: &Message, name: Name) -> Option<Uri<'_>> {
     let address = Address::parse(request.first(name)?).ok()?;
     Uri::parse(address.uri).ok()
+}
+
+/// Whether a UA takes requests of this method within a dialog only, whose Call-ID and tags the sender has to know.
+fn is_of_dialog(method: Method) -> bool {
+    matches!(method, Method::Bye | Method::Info | Method::Prack | Method::Update)
 }
 
 /// Whether it asks what the node can do, and nobody behind it.

@@ -11,10 +11,10 @@ use super::instances::instances;
 use super::target::{Target, leaves_over};
 use super::validation::Refusal;
 use super::{About, Action, BranchId, ContextId, Event, Exit, Proxy, note};
-use crate::proto::NextHop;
 use crate::proto::forking::{Forking, Try};
 use crate::proto::transaction::{InviteClient, NonInviteClient};
-use crate::sip::Edit;
+use crate::proto::{NextHop, Source};
+use crate::sip::{Edit, Name};
 
 impl Proxy {
     /// The location service's answer to a [`Action::Lookup`]. One that comes too late is ignored.
@@ -178,6 +178,11 @@ impl Proxy {
             edit.push_route(&by_link.route());
         }
         self.record_way(&mut edit, request, context, target, by_link.as_ref());
+        // RFC 3325 §5: what a UA asserts of itself, nobody has asserted. The other elements that the operator named may, and
+        // see for themselves what they make of it.
+        if self.settings.proves_users && target.is_ua() && !self.is_trusted(context.from) {
+            edit.remove(Name::PAssertedIdentity).remove(Name::RemotePartyId);
+        }
         set_breadth(&mut edit, request, &next);
         // RFC 3261 §16.6 step 9, §20.14
         if transport.is_reliable() {
@@ -199,6 +204,11 @@ impl Proxy {
         let branch = Branch { client, target, by_link, text, sent, timer_c, silent_at, cancel: None };
         out.push(branch.send(wire, Some(id)));
         self.contexts[slot as usize].branches.push(branch);
+    }
+
+    /// Whether it is from an element that the operator named, and not from a UA.
+    fn is_trusted(&self, from: Source) -> bool {
+        self.upstreams.of(from).is_some() || self.settings.is_from_route(from)
     }
 
     /// The client transaction of a request that goes to `target`; none for an ACK.

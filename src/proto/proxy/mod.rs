@@ -64,7 +64,7 @@ pub use about::About;
 pub use action::{Action, Event};
 pub use context::{BranchId, ContextId};
 pub use peers::Peer;
-pub use settings::{Matcher, Route, SentBy, Settings};
+pub use settings::{Matcher, Route, SentBy, Settings, number_starts_with};
 pub use under_way::UnderWay;
 pub use upstreams::{Exit, Upstream};
 

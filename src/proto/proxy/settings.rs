@@ -7,9 +7,9 @@ use flowhold_cluster::flow::NodeRun;
 use flowhold_cluster::token::KeyRing;
 
 use super::{Exit, Upstream};
-use crate::proto::NextHop;
 use crate::proto::edge::Edge;
 use crate::proto::transaction::Timers;
+use crate::proto::{NextHop, Source};
 use crate::sip::{Scheme, Transport, Uri};
 
 /// What a proxy is told about its node.
@@ -29,6 +29,8 @@ pub struct Settings {
     pub flow_timer: Duration,
     /// The same over UDP.
     pub flow_timer_udp: Duration,
+    /// Whether UAs have to prove who they are, so that it means something who the node says a request is from.
+    pub proves_users: bool,
     /// Domains whose AORs are here, in lower case.
     pub domains: Vec<Box<[u8]>>,
     /// Hosts (addresses and names, in lower case, IPv6 in brackets) and ports at which this node is reached.
@@ -126,8 +128,10 @@ impl Matcher {
     }
 }
 
+/// Whether a number begins so.
+///
 /// RFC 3966 §5.1.1: visual separators count for nothing, and parameters are no part of the number.
-fn number_starts_with(user: &[u8], prefix: &[u8]) -> bool {
+pub fn number_starts_with(user: &[u8], prefix: &[u8]) -> bool {
     let number = user.iter().take_while(|octet| **octet != b';');
     let mut digits = number.filter(|octet| !matches!(octet, b'-' | b'.' | b'(' | b')'));
     prefix.iter().all(|expected| digits.next() == Some(expected))
@@ -149,6 +153,11 @@ impl Settings {
     pub fn route(&self, uri: &Uri<'_>) -> Option<Exit> {
         let is_ours = self.is_domain(uri.host);
         self.routes.iter().find(|route| route.matcher.matches(uri, is_ours)).map(|route| route.to)
+    }
+
+    /// Whether it came from an element at the end of a route.
+    pub(super) fn is_from_route(&self, from: Source) -> bool {
+        self.routes.iter().any(|route| matches!(route.to, Exit::NextHop(next) if next.is_source(from)))
     }
 
     /// The element at the end of a route that a URI names by its address.

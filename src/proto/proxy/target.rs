@@ -54,6 +54,14 @@ impl Target {
         }
     }
 
+    /// Whether a UA is there, and no element that the operator named.
+    pub(super) fn is_ua(&self) -> bool {
+        match self {
+            Target::Binding(_) | Target::Flow(_) | Target::Elsewhere(_) => true,
+            Target::NextHop(_) | Target::Upstream(_) => false,
+        }
+    }
+
     /// The flow to the UA, if it is reached over one, whichever node has it.
     pub(super) fn flow(&self) -> Option<Source> {
         match self {

@@ -24,6 +24,7 @@ fn settings() -> proxy::Settings {
         upstreams: Vec::new(),
         flow_timer: Duration::ZERO,
         flow_timer_udp: Duration::ZERO,
+        proves_users: false,
         domains: Vec::new(),
         hosts: Vec::new(),
         sent_by: SentBy {

@@ -40,6 +40,14 @@ fn next_hops_that_the_operator_named_are_not_asked() {
 }
 
 #[test]
+fn a_next_hop_registers_nobody_without_a_password() {
+    let peer = NextHop { transport: Transport::Tcp, address: "192.0.2.1:5060".parse().unwrap() };
+    let mut node = Node::with("a", Terms { streams: HOUR, udp: HOUR }, |rules| rules.peers = vec![peer]);
+    assert_eq!(node.outcome(&Draft::message(ALICE).make(), &tcp(1)), Outcome::Unasked);
+    assert_eq!(node.outcome(&Draft::register(ALICE).make(), &tcp(1)), Outcome::Challenged);
+}
+
+#[test]
 fn rfc3261_s22_2_and_s22_3_a_registrar_asks_by_401_and_a_proxy_by_407() {
     let mut node = Node::new("a");
     let registered = node.answer(&Draft::register(ALICE).make(), &tcp(1));
@@ -111,6 +119,67 @@ fn within_a_dialog_from_is_what_it_began_with() {
     assert_eq!(node.outcome(&without.make(), &flow), Outcome::Stranger, "without a token it is no dialog");
     let begins = Draft { to_tag: false, ..bye() };
     assert_eq!(node.outcome(&begins.make(), &flow), Outcome::Stranger, "nor without a tag");
+}
+
+/// A request of a dialog whose Route has a token of the flow that it comes over.
+fn in_dialog(node: &Node, method: &'static str, from: &'static str, flow: &Source) -> Draft {
+    let token = FlowToken::of(node.run.clone(), &flow.flow, flowhold_cluster::flow::Transport::Tcp);
+    let route = format!("Route: <sip:{}@192.0.2.9:5060;transport=tcp;lr>", node.tokens.seal(&token));
+    Draft { method, to_tag: true, ..Draft::message(from) }.line(route)
+}
+
+#[test]
+fn within_a_dialog_what_a_ua_takes_outside_of_one_too_is_from_ones_own_aor() {
+    let mut node = Node::new("a");
+    let flow = tcp(1);
+    let mut login = challenged(&mut node, &Draft::message(BOB), &flow, "bob", "bob");
+    node.outcome(&Draft::message(BOB).with(&mut login), &flow);
+    // Anybody has a token of their own flow, and can write a To tag.
+    for method in ["INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PUBLISH", "REFER", "SUBSCRIBE", "X"] {
+        let from = |aor| in_dialog(&node, method, aor, &flow);
+        let (own, others) = (from(BOB).make(), from(ALICE));
+        let elsewhere = from("sip:sales@elsewhere.example").make();
+        assert_eq!(node.outcome(&own, &flow), Outcome::Trusted, "{method}");
+        assert_eq!(node.outcome(&elsewhere, &flow), Outcome::Trusted, "{method}");
+        assert_eq!(node.outcome(&others.make(), &flow), Outcome::Challenged, "{method}");
+        assert_eq!(node.outcome(&others.with(&mut login), &flow), Outcome::NotOwn, "{method}");
+    }
+    // A call to alice may have been redirected to bob, and be ended by him.
+    for method in ["BYE", "INFO", "PRACK", "UPDATE"] {
+        let others = in_dialog(&node, method, ALICE, &flow).make();
+        assert_eq!(node.outcome(&others, &flow), Outcome::Trusted, "{method}");
+    }
+}
+
+#[test]
+fn within_a_dialog_a_number_that_leads_elsewhere_is_nobodys_aor() {
+    let mut node = Node::with("a", Terms { streams: HOUR, udp: HOUR }, |rules| {
+        rules.numbers = vec![b"+49".as_slice().into()];
+    });
+    let flow = tcp(1);
+    let mut login = challenged(&mut node, &Draft::register(BOB), &flow, "bob", "bob");
+    node.outcome(&Draft::register(BOB).with(&mut login), &flow);
+    // A gateway called bob by it, and it stands in To.
+    let reinvite = |from| in_dialog(&node, "INVITE", from, &flow).make();
+    let (number, other) = (reinvite("sip:+4930-123@example.com"), reinvite("sip:+1555@example.com"));
+    assert_eq!(node.outcome(&number, &flow), Outcome::Trusted);
+    assert_eq!(node.outcome(&other, &flow), Outcome::Challenged);
+    let begins = Draft::message("sip:+4930-123@example.com").make();
+    assert_eq!(node.outcome(&begins, &flow), Outcome::Challenged, "nobody calls from it");
+}
+
+#[test]
+fn a_stranger_is_of_no_domain_of_ours_however_it_is_written() {
+    let mut open =
+        Node::with("a", Terms { streams: HOUR, udp: HOUR }, |rules| rules.strangers = Strangers::Accept);
+    for from in
+        ["sip:alice@example.com.", "sip:alice@EXAMPLE.COM.:5060", "sips:alice:x@example.com;user=phone"]
+    {
+        assert_eq!(open.outcome(&Draft::message(from).make(), &tcp(1)), Outcome::Challenged, "{from}");
+    }
+    for from in ["sip:example.com", "sip:example.com."] {
+        assert_eq!(open.outcome(&Draft::message(from).make(), &tcp(1)), Outcome::Stranger, "{from}");
+    }
 }
 
 #[test]

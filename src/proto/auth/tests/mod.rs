@@ -61,6 +61,7 @@ impl Node {
             strangers: Strangers::Refuse,
             upstreams: Vec::new(),
             peers: Vec::new(),
+            numbers: Vec::new(),
             tokens: Arc::clone(&tokens),
         };
         change(&mut rules);

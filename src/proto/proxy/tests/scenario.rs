@@ -30,6 +30,7 @@ pub(super) fn settings() -> Settings {
         upstreams: Vec::new(),
         flow_timer: Duration::from_secs(120),
         flow_timer_udp: Duration::from_secs(25),
+        proves_users: false,
         domains: vec![b"example.com".as_slice().into()],
         hosts: [5060, 5061, 80, 443].map(|port| (b"192.0.2.1".as_slice().into(), port)).into(),
         sent_by: SentBy {
