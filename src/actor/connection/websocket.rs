@@ -63,7 +63,7 @@ where
 {
     pub(super) fn receive_websocket(&mut self, mut octets: &[u8]) {
         let now = Instant::now();
-        let (mut pongs, mut pings, mut to_repeat) = (0, 0, None);
+        let (mut pongs, mut control, mut to_repeat) = (0, 0, None);
         let end = loop {
             let Framing::WebSocket(websocket) = &mut self.framing else { return };
             let event = match websocket.receiver.next(&mut octets) {
@@ -99,7 +99,7 @@ where
                 Event::Ping(payload) => {
                     self.keepalive.ping(now);
                     self.worker.node.metrics.pings.inc(self.source.transport);
-                    pings += 1;
+                    control += 1;
                     // RFC 6455 §5.5.3: of several the last one is answered, so that they cannot fill the queue.
                     to_repeat = Some(payload);
                 }
@@ -108,7 +108,7 @@ where
                 Event::Close(code) => break Some(End::Close(code)),
             }
         };
-        self.admit_pings(pings + pongs);
+        self.admit_pings(control + pongs);
         self.send_pongs(pongs, to_repeat.as_ref());
         match end {
             None => self.watch_message(now),
