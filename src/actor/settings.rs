@@ -63,7 +63,10 @@ pub fn proxy(
     let Node { config, run, next_hops, .. } = node;
     // Of several listeners that speak the same, the first.
     let sent_by = |transport: Transport| {
-        let first = served.iter().find(|(served, _)| *served == transport);
+        let listener = |of| served.iter().find(|(served, _)| *served == of);
+        // Flows to other providers may be over TLS where nothing listens for it.
+        let instead = || listener(Transport::Tcp).filter(|_| transport == Transport::Tls);
+        let first = listener(transport).or_else(instead);
         let sent_by = first.map(|(_, local)| config.listen.sent_by(*local));
         sent_by.unwrap_or_default().into_bytes().into_boxed_slice()
     };

@@ -13,6 +13,8 @@ use super::worker::Node;
 use crate::config::Config;
 use crate::metrics::{Notices, Refused, Summary, TlsFailed};
 use crate::net::tls::{self, Acceptor, Connector, Failure, Speaks};
+use crate::proto::locate;
+use crate::sip::Uri;
 
 /// The TLS of all listeners.
 pub struct Tls {
@@ -34,10 +36,14 @@ impl Tls {
     }
 }
 
-/// What next hops over TLS have to prove; none where there are none.
+/// What next hops and other providers over TLS have to prove; none where there can be none.
 pub(super) fn connector(config: &Config, next_hops: &NextHops) -> Result<Option<Connector>, tls::Fault> {
+    let may_be_tls =
+        |proxy: &String| Uri::parse(proxy.as_bytes()).is_ok_and(|uri| locate::plan(&uri).may_be_tls());
+    let is_wanted =
+        next_hops.use_tls() || config.upstream.iter().flat_map(|upstream| &upstream.proxies).any(may_be_tls);
     let read = || Connector::read(config.tls.ca.as_deref(), config.tls.own());
-    next_hops.use_tls().then(read).transpose()
+    is_wanted.then(read).transpose()
 }
 
 impl Node {

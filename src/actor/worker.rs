@@ -57,7 +57,7 @@ pub struct Node {
     pub loads: Box<[Load]>,
     /// How often who is in may send.
     pub gate: Gate,
-    /// What next hops over TLS have to prove, if there are any.
+    /// What next hops and other providers over TLS have to prove, if there may be any.
     pub connector: Option<Connector>,
     /// What its TLS listeners show and ask for, if it has any.
     pub tls: Option<Tls>,

@@ -14,6 +14,7 @@ use tokio::time::{sleep, sleep_until};
 use flowhold::net::tls::Connector;
 use flowhold::proto::Profile;
 use flowhold::proto::keepalive::client::Pace;
+use flowhold::proto::locate;
 use flowhold::proto::login::Login;
 use flowhold::proto::recovery::{self, BackOff};
 use flowhold::proto::ua::{Event, Outcome, Settings};
@@ -76,8 +77,8 @@ pub(crate) struct UserAgent {
     /// A proxy to register over, such as sip:192.0.2.10;transport=tcp. One flow for each: give it twice or more
     ///
     /// The first one's flow has reg-id 1, the second one's 2, and so on, so keep their order. Without a transport or a
-    /// port, a name is looked up as RFC 3263 says (NAPTR, SRV). Transports are udp, tcp and tls; over tls the proxy's
-    /// certificate has to name the host that stands here.
+    /// port, a name is looked up as RFC 3263 says (NAPTR, SRV). Transports are udp, tcp and tls, and `sips:` is over tls;
+    /// there the proxy's certificate has to name the host that stands here.
     #[arg(long = "proxy", value_name = "URI", required = true, value_parser = proxy)]
     proxies: Vec<String>,
     #[command(flatten)]
@@ -148,14 +149,17 @@ struct Trust {
     insecure: bool,
 }
 
-/// A `sip` URI without a transport that we do not have.
+/// A `sip` URI.
 fn uri(text: &str) -> Result<Uri<'_>, String> {
-    let uri =
-        Uri::parse(text.as_bytes()).map_err(|fault| format!("{fault}; such as sip:alice@example.com"))?;
+    let uri = any_uri(text)?;
     if uri.scheme != Scheme::Sip {
         return Err("not a sip: URI".to_owned());
     }
     Ok(uri)
+}
+
+fn any_uri(text: &str) -> Result<Uri<'_>, String> {
+    Uri::parse(text.as_bytes()).map_err(|fault| format!("{fault}; such as sip:alice@example.com"))
 }
 
 fn aor(text: &str) -> Result<String, String> {
@@ -170,11 +174,14 @@ fn profile(name: &str) -> Result<&'static Profile, String> {
 }
 
 fn proxy(text: &str) -> Result<String, String> {
-    let uri = uri(text)?;
-    match uri.transport() {
-        None if uri.params.has("transport") => Err("transports are udp, tcp and tls".to_owned()),
-        None | Some(Transport::Udp | Transport::Tcp | Transport::Tls) => Ok(text.to_owned()),
-        Some(_) => Err("transports are udp, tcp and tls".to_owned()),
+    let uri = any_uri(text)?;
+    match (uri.scheme, uri.transport()) {
+        (Scheme::Sip | Scheme::Sips, None) if !uri.params.has("transport") => Ok(text.to_owned()),
+        (Scheme::Sip, Some(Transport::Udp | Transport::Tcp | Transport::Tls))
+        | (Scheme::Sips, Some(Transport::Tcp | Transport::Tls)) => Ok(text.to_owned()),
+        (Scheme::Sip, _) => Err("transports are udp, tcp and tls".to_owned()),
+        (Scheme::Sips, _) => Err("sips: is over tls".to_owned()),
+        _ => Err("not a sip: or sips: URI".to_owned()),
     }
 }
 
@@ -236,10 +243,10 @@ fn settings(options: &UserAgent) -> Result<Settings, String> {
     Ok(Settings { registrations, takes_calls: options.answer, ring: options.ring })
 }
 
-/// What proxies over TLS have to prove; none where there is no such proxy, so that no file of CAs is looked for.
+/// What proxies over TLS have to prove; none where there can be no such proxy, so that no file of CAs is looked for.
 fn connector(options: &UserAgent) -> Result<Option<Connector>, String> {
-    let is_tls = |proxy: &String| uri(proxy).is_ok_and(|uri| uri.transport() == Some(Transport::Tls));
-    if !options.proxies.iter().any(is_tls) {
+    let may_be_tls = |proxy: &String| any_uri(proxy).is_ok_and(|uri| locate::plan(&uri).may_be_tls());
+    if !options.proxies.iter().any(may_be_tls) {
         return Ok(None);
     }
     let connector = if options.trust.insecure {

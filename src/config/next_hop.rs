@@ -1,5 +1,5 @@
-//! How next hops and routes are written: `"sip:HOST[:PORT][;transport=tcp|tls]"`, `"MATCH = NEXT HOP"` and `"MATCH =
-//! upstream:NAME"`.
+//! How next hops and routes are written: `"sip:HOST[:PORT][;transport=tcp|tls]"` or `"sips:HOST[:PORT]"`, `"MATCH = NEXT
+//! HOP"` and `"MATCH = upstream:NAME"`.
 
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -90,16 +90,22 @@ fn parse_route(text: &str) -> Result<Route, String> {
 fn parse_next_hop(text: &str) -> Result<NextHop, String> {
     let wrong = || {
         format!(
-            "`{text}` is not a next hop such as \"sip:192.0.2.7\" or \"sip:host.example.com:5070;transport=tcp\""
+            "`{text}` is not a next hop such as \"sip:192.0.2.7\", \"sip:host.example.com:5070;transport=tcp\" or \"sips:host.example.com\""
         )
     };
-    let rest = text.strip_prefix("sip:").ok_or_else(wrong)?;
-    let (place, transport) = match rest.split_once(";transport=") {
-        None => (rest, NextHopTransport::Udp),
-        Some((place, name)) if name.eq_ignore_ascii_case("udp") => (place, NextHopTransport::Udp),
-        Some((place, name)) if name.eq_ignore_ascii_case("tcp") => (place, NextHopTransport::Tcp),
-        Some((place, name)) if name.eq_ignore_ascii_case("tls") => (place, NextHopTransport::Tls),
-        Some(_) => return Err(wrong()),
+    let (is_secure, rest) = match (text.strip_prefix("sips:"), text.strip_prefix("sip:")) {
+        (Some(rest), _) => (true, rest),
+        (None, Some(rest)) => (false, rest),
+        (None, None) => return Err(wrong()),
+    };
+    let (place, named) = rest.split_once(";transport=").map_or((rest, None), |(at, name)| (at, Some(name)));
+    let named = named.map(str::to_ascii_lowercase);
+    let transport = match (is_secure, named.as_deref()) {
+        // RFC 3261 §26.2.2: with `sips`, TCP is what TLS is over.
+        (true, None | Some("tls" | "tcp")) | (false, Some("tls")) => NextHopTransport::Tls,
+        (false, None | Some("udp")) => NextHopTransport::Udp,
+        (false, Some("tcp")) => NextHopTransport::Tcp,
+        _ => return Err(wrong()),
     };
     let (host, port) = split_port(place);
     let port = match port {

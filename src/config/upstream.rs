@@ -20,7 +20,7 @@ pub struct Upstream {
     /// The address-of-record there: a `sip` URI with a user.
     #[serde(deserialize_with = "address_of_record")]
     pub aor: String,
-    /// The outbound-proxy-set: a `sip` URI for each flow. The first has reg-id 1.
+    /// The outbound-proxy-set: a `sip` or `sips` URI for each flow. The first has reg-id 1.
     #[serde(deserialize_with = "proxies")]
     pub proxies: Vec<String>,
     /// The address-of-record here that its requests are for: a `sip` URI with a user.
@@ -103,7 +103,9 @@ fn address_of_record<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Er
 
 fn proxies<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let proxies = Vec::<String>::deserialize(from)?;
-    match proxies.iter().find(|proxy| sip_uri(proxy).is_none()) {
+    let is_one =
+        |proxy: &String| uri(proxy).is_some_and(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips));
+    match proxies.iter().find(|proxy| !is_one(proxy)) {
         None => Ok(proxies),
         Some(proxy) => Err(D::Error::custom(format!(
             "`{proxy}` is not a proxy such as \"sip:a.provider.example;transport=tcp\""
@@ -112,6 +114,10 @@ fn proxies<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> 
 }
 
 fn sip_uri(text: &str) -> Option<Uri<'_>> {
+    uri(text).filter(|uri| uri.scheme == Scheme::Sip)
+}
+
+fn uri(text: &str) -> Option<Uri<'_>> {
     let is_plain = text.bytes().all(|octet| octet.is_ascii_graphic() && !matches!(octet, b'<' | b'>' | b'"'));
-    Uri::parse(text.as_bytes()).ok().filter(|uri| is_plain && uri.scheme == Scheme::Sip)
+    Uri::parse(text.as_bytes()).ok().filter(|_| is_plain)
 }

@@ -20,7 +20,7 @@ use crate::proto::recovery::{Link, Why};
 use crate::sip::{Frame, Framer, Message, Transport, Uri, stun};
 
 /// What flows may go over, the one that we like best first.
-const TRANSPORTS: &[Transport] = &[Transport::Tcp, Transport::Udp];
+const TRANSPORTS: &[Transport] = &[Transport::Tls, Transport::Tcp, Transport::Udp];
 
 /// How long a proxy may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

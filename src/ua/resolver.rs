@@ -106,10 +106,10 @@ pub async fn locate(dns: &impl Dns, uri: &str, transports: &[Transport]) -> Resu
     while let Some(plan) = plans.pop_front() {
         match plan {
             Plan::Host(host) => add(dns, &host, &mut hops).await,
-            Plan::Naptr { domain } => {
+            Plan::Naptr { domain, is_secure } => {
                 let records = dns.naptr(&domain).await;
-                plans.extend(locate::after_naptr(&domain, &records, transports));
-                otherwise = Some(locate::last_resort(&domain));
+                plans.extend(locate::after_naptr((&domain, is_secure), &records, transports));
+                otherwise = Some(locate::last_resort(&domain, is_secure));
             }
             Plan::Srv { transport, name, otherwise: host } => {
                 for server in locate::in_order(dns.srv(&name).await, rand::random) {
@@ -224,6 +224,22 @@ mod tests {
         let srv = vec![("_sip._tcp.example.net", server(1, 5070, "a.example.com."))];
         let zone = Zone { naptr: vec![("example.com", naptr)], srv, addresses: hosts() };
         assert_eq!(hops(&zone, "sip:example.com").await[0], "tcp 192.0.2.2:5070");
+    }
+
+    #[tokio::test]
+    async fn a_sips_uri_is_asked_for_by_its_own_records() {
+        let srv = vec![
+            ("_sip._tcp.example.com", server(1, 5080, "example.com.")),
+            ("_sips._tcp.example.com", server(1, 5081, "a.example.com.")),
+        ];
+        let zone = Zone { srv, addresses: hosts(), ..Zone::default() };
+        let all = &[Transport::Tls, Transport::Tcp, Transport::Udp];
+        let hops = locate(&zone, "sips:example.com", all).await.unwrap();
+        assert!(hops.iter().all(|hop| hop.transport == Transport::Tls && hop.address.port() == 5081));
+        let bare = Zone { addresses: hosts(), ..Zone::default() };
+        let hops = locate(&bare, "sips:example.com", all).await.unwrap();
+        let tls = NextHop { transport: Transport::Tls, address: "192.0.2.1:5061".parse().unwrap() };
+        assert_eq!(hops, [tls]);
     }
 
     #[tokio::test]

@@ -20,21 +20,22 @@ fn a_registrar_is_a_sip_uri_over_udp_tcp_or_tls() {
         Some(next_hop("registrar.example.com", 5070, NextHopTransport::Tcp))
     );
     assert_eq!(registrar("sip:[2001:db8::5]"), Some(next_hop("[2001:db8::5]", 5060, NextHopTransport::Udp)));
-    assert_eq!(
-        load_text(
+    for (written, port) in [
+        ("sip:registrar.example.com;transport=tls", 5061),
+        ("sips:registrar.example.com", 5061),
+        ("sips:registrar.example.com:5070;transport=tcp", 5070),
+    ] {
+        let text = format!(
             "[listen]\ntls = [\"127.0.0.1:0\"]\n[tls]\ncertificate = \"a\"\nprivate_key = \"b\"\n\
-             [proxy]\nregistrar = \"sip:registrar.example.com;transport=tls\"\n",
-            &[]
-        )
-        .unwrap()
-        .config
-        .proxy
-        .registrar,
-        Some(next_hop("registrar.example.com", 5061, NextHopTransport::Tls))
-    );
+             [proxy]\nregistrar = \"{written}\"\n"
+        );
+        let found = load_text(&text, &[]).unwrap().config.proxy.registrar;
+        assert_eq!(found, Some(next_hop("registrar.example.com", port, NextHopTransport::Tls)), "{written}");
+    }
     for wrong in [
         "10.0.0.5",
-        "sips:10.0.0.5",
+        "sips:10.0.0.5;transport=udp",
+        "tel:+49",
         "sip:",
         "sip:a:0",
         "sip:a:b",
@@ -45,8 +46,8 @@ fn a_registrar_is_a_sip_uri_over_udp_tcp_or_tls() {
         assert_eq!(
             faults_of(&format!("[proxy]\nregistrar = \"{wrong}\"\n")),
             [format!(
-                "proxy.registrar: `{wrong}` is not a next hop such as \"sip:192.0.2.7\" or \
-                 \"sip:host.example.com:5070;transport=tcp\""
+                "proxy.registrar: `{wrong}` is not a next hop such as \"sip:192.0.2.7\", \
+                 \"sip:host.example.com:5070;transport=tcp\" or \"sips:host.example.com\""
             )]
         );
     }

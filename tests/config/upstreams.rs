@@ -69,7 +69,13 @@ fn what_is_wrong_with_a_table_is_said_with_its_number_and_key() {
         (with("aor = \"tel:+49\""), "`tel:+49` is not an address-of-record"),
         (with("proxies = [\"provider.example\"]"), "`provider.example` is not a proxy"),
         (with("proxies = []"), "no proxies"),
-        (with("proxies = [\"sip:a.example;transport=ws\"]"), "the transports are tcp and udp"),
+        (with("proxies = [\"sip:a.example;transport=ws\"]"), "the transports are tls, tcp and udp"),
+        (with("proxies = [\"sips:a.example;transport=udp\"]"), "sips is over TLS"),
+        (with("proxies = [\"tel:+49\"]"), "`tel:+49` is not a proxy"),
+        (
+            format!("[listen]\ntcp = []\n{}", with("proxies = [\"sips:a.example\"]")),
+            "needs a TLS or TCP listener",
+        ),
         (format!("[listen]\nudp = []\n{}", with("proxies = [\"sip:a.example\"]")), "needs a UDP listener"),
         (with("to = \"sip:pbx@example.org\""), "in no domain of `node.domains`"),
         (with("expires = \"1s\""), "expires is below 10s"),
@@ -84,6 +90,13 @@ fn what_is_wrong_with_a_table_is_said_with_its_number_and_key() {
         let faults = faults_of(&text);
         assert!(faults.iter().any(|fault| fault.contains(reason)), "{reason}: {faults:?}\n{text}");
     }
+}
+
+#[test]
+fn flows_may_be_over_tls() {
+    let proxies = "proxies = [\"sip:a.example;transport=tls\", \"sips:b.example\"]";
+    let upstream = load_text(&with(proxies), &[]).unwrap().config.upstream.remove(0);
+    assert_eq!(upstream.proxies, ["sip:a.example;transport=tls", "sips:b.example"]);
 }
 
 #[test]

@@ -6,9 +6,13 @@ use crate::support::{Client, Node, wait_until};
 
 /// An edge proxy in front of this registrar, which it is told to call `host`.
 fn edge(ca: &Ca, trusted: &Ca, registrar: &Node, host: &str) -> Node {
-    let trusted = trusted.path("ca.pem").display().to_string();
     let port = registrar.tls().port();
-    let proxy = format!("[proxy]\nregistrar = \"sip:{host}:{port};transport=tls\"\n");
+    edge_of(ca, trusted, &format!("sip:{host}:{port};transport=tls"))
+}
+
+fn edge_of(ca: &Ca, trusted: &Ca, registrar: &str) -> Node {
+    let trusted = trusted.path("ca.pem").display().to_string();
+    let proxy = format!("[proxy]\nregistrar = \"{registrar}\"\n");
     Node::start(&ca.listener(&format!("ca = \"{trusted}\"\n{proxy}")))
 }
 
@@ -27,6 +31,15 @@ fn an_edge_proxy_reaches_its_registrar_over_tls_and_back() {
 }
 
 #[test]
+fn rfc3261_s26_2_2_a_next_hop_that_is_sips_is_reached_over_tls() {
+    let ca = Ca::new();
+    let registrar = Node::start(&ca.listener(""));
+    let edge = edge_of(&ca, &ca, &format!("sips:localhost:{}", registrar.tls().port()));
+    Client::tcp(&edge).registers_outbound("alice", 1);
+    assert_eq!(registrar.metric("connections_accepted_total{transport=\"tls\"}"), 1);
+}
+
+#[test]
 fn rfc5922_s7_3_a_next_hop_with_another_name_is_not_spoken_to() {
     let (ca, stranger) = (Ca::new(), Ca::new());
     // RFC 5922 §7.2: no wildcard stands for it, and no sip URI of another domain.
@@ -38,7 +51,7 @@ fn rfc5922_s7_3_a_next_hop_with_another_name_is_not_spoken_to() {
             at("registrar.pem"),
             at("registrar.key")
         ));
-        assert_unreachable(&edge(&ca, &ca, &registrar, "localhost"), "NotValidForName");
+        assert_unreachable(&edge(&ca, &ca, &registrar, "localhost"), "not valid for name");
     }
     let registrar = Node::start(&ca.listener(""));
     assert_unreachable(&edge(&ca, &stranger, &registrar, "localhost"), "invalid peer certificate");

@@ -29,3 +29,16 @@ fn a_ua_registers_over_tls_takes_messages_and_checks_whom_it_dials() {
     let mut ua = UaProcess::start("bob", &[by_address], &["--insecure"]);
     ua.flow(1, "registered");
 }
+
+#[test]
+fn rfc3261_s26_2_2_a_proxy_that_is_sips_is_reached_over_tls() {
+    let ca = Ca::new();
+    let node = Node::start(&ca.listener(""));
+    let trusted = ca.path("ca.pem").display().to_string();
+    let proxy = format!("sips:localhost:{}", node.tls().port());
+    let mut ua = UaProcess::start("alice", &[proxy], &["--ca", &trusted]);
+    assert_eq!(ua.flow(1, "connected")["transport"], "tls");
+    ua.flow(1, "registered");
+    let binding = Client::tcp(&node).bindings("alice").remove(0);
+    assert!(binding.starts_with("<sip:"), "whoever calls need not do it by sips: {binding}");
+}

@@ -69,6 +69,8 @@ fn what_is_asked_for_wrongly_is_status_2() {
         (vec!["--aor", "sip:b", "--proxy", "sip:127.0.0.1"], "no user in it"),
         (vec!["--aor", "tel:+1", "--proxy", "sip:127.0.0.1"], "not a sip: URI"),
         (vec!["--aor", "sip:a@b", "--proxy", "sip:127.0.0.1;transport=ws"], "transports are"),
+        (vec!["--aor", "sip:a@b", "--proxy", "sips:127.0.0.1;transport=udp"], "sips: is over tls"),
+        (vec!["--aor", "sip:a@b", "--proxy", "tel:+1"], "not a sip: or sips: URI"),
         ([&good[..], &["--send", "bob", "x"]].concat(), "--send bob"),
         ([&good[..], &["--expires", "soon"]].concat(), "--expires"),
     ] {

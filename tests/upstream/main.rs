@@ -9,4 +9,5 @@ mod calls;
 mod flows;
 mod provider;
 mod strangers;
+mod tls;
 mod trunk;

@@ -15,14 +15,14 @@ use crate::actor::message::{Close, UpstreamHeard};
 use crate::actor::worker::Worker;
 use crate::proto::recovery::Link;
 use crate::proto::{NextHop, Profile, Source};
-use crate::sip::Transport;
+use crate::sip::{Transport, Uri};
 use crate::ua::resolver::{System, locate};
 
-/// How long a proxy may take to accept a connection.
+/// How long a proxy may take to accept a connection, and then to shake hands.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What flows may go over, the one that we like best first.
-const TRANSPORTS: &[Transport] = &[Transport::Tcp, Transport::Udp];
+const TRANSPORTS: &[Transport] = &[Transport::Tls, Transport::Tcp, Transport::Udp];
 
 /// A socket for one peer.
 pub(super) type Datagrams = UdpSocket;
@@ -46,12 +46,14 @@ pub(super) async fn dial(
     worker: Rc<Worker>,
 ) -> Result<Opened, String> {
     let mut hops = locate(dns, &proxy, TRANSPORTS).await?;
+    let uri = Uri::parse(proxy.as_bytes()).map_err(|fault| fault.to_string())?;
+    let host = String::from_utf8_lossy(uri.host);
     // RFC 5626 §4.2.1: a retry looks DNS up again and may choose another host.
     let first = attempt % hops.len();
     hops.rotate_left(first);
     let mut wrong = String::new();
     for hop in hops {
-        match open(hop, profile, Client::new(owner.clone()), Rc::clone(&worker)).await {
+        match open(hop, &host, profile, Client::new(owner.clone()), Rc::clone(&worker)).await {
             Ok(opened) => return Ok(opened),
             Err(error) => wrong = format!("{}: {error}", hop.address),
         }
@@ -59,8 +61,10 @@ pub(super) async fn dial(
     Err(wrong)
 }
 
+/// RFC 5922 §7.3: what a proxy over TLS has to prove is the host that the URI names, not one that DNS led to.
 async fn open(
     NextHop { transport, address }: NextHop,
+    host: &str,
     profile: &'static Profile,
     client: Client,
     worker: Rc<Worker>,
@@ -80,6 +84,14 @@ async fn open(
     // A ping must not wait for more.
     let _ = stream.set_nodelay(true);
     let link = link(stream.local_addr()?);
-    let (flow, close) = Connection::start_client(stream, (transport, profile), address, client, worker);
+    let over = (transport, profile);
+    let (flow, close) = if transport.is_secure() {
+        let tls = worker.node.connector.as_ref();
+        let tls = tls.ok_or_else(|| io::Error::other("nothing is known of TLS"))?;
+        let stream = timeout(CONNECT_TIMEOUT, tls.connect(host, stream)).await??;
+        Connection::start_client(stream, over, address, client, worker)
+    } else {
+        Connection::start_client(stream, over, address, client, worker)
+    };
     Ok(Opened { link, flow, close })
 }

@@ -4,7 +4,7 @@ use super::Findings;
 use crate::config::model::Config;
 use crate::config::next_hop::RouteTo;
 use crate::config::upstream::Upstream;
-use crate::sip::{Transport, Uri};
+use crate::sip::{Scheme, Transport, Uri};
 
 /// As many as have a place of their own in the log and the metrics; each takes its connections and no more.
 const MAX_UPSTREAMS: usize = 1000;
@@ -58,17 +58,34 @@ fn check_one(config: &Config, upstream: &Upstream, found: &mut Findings) {
         many => found.fault(keys, format!("{name}: {many} proxies are more than {MAX_PROXIES}")),
     }
     for proxy in &upstream.proxies {
-        let transport = Uri::parse(proxy.as_bytes()).ok().and_then(|uri| uri.transport());
-        let over: &[Transport] = match transport {
-            Some(Transport::Tcp) => &[Transport::Tcp],
-            Some(Transport::Udp) => &[Transport::Udp],
+        let uri = Uri::parse(proxy.as_bytes()).ok();
+        let is_secure = uri.as_ref().is_some_and(|uri| uri.scheme == Scheme::Sips);
+        let over: &[Transport] = match (is_secure, uri.and_then(|uri| uri.transport())) {
+            (true, None | Some(Transport::Tls | Transport::Tcp)) | (false, Some(Transport::Tls)) => {
+                &[Transport::Tls]
+            }
+            (false, Some(Transport::Tcp)) => &[Transport::Tcp],
+            (false, Some(Transport::Udp)) => &[Transport::Udp],
             // DNS has the choice.
-            None => &[Transport::Tcp, Transport::Udp],
-            Some(_) => {
-                found.fault(keys, format!("{name}: {proxy}: the transports are tcp and udp"));
+            (false, None) => &[Transport::Tcp, Transport::Udp],
+            (true, Some(_)) => {
+                found.fault(keys, format!("{name}: {proxy}: sips is over TLS"));
+                continue;
+            }
+            (false, Some(_)) => {
+                found.fault(keys, format!("{name}: {proxy}: the transports are tls, tcp and udp"));
                 continue;
             }
         };
+        // Nobody comes to it: what comes back comes over the flow.
+        if over.contains(&Transport::Tls) && config.listen.tls.is_empty() && config.listen.tcp.is_empty() {
+            found.fault(
+                &["upstream", "listen.tls"],
+                format!(
+                    "{name}: {proxy}: a flow over TLS needs a TLS or TCP listener, which Via and Record-Route name"
+                ),
+            );
+        }
         if over.contains(&Transport::Tcp) && config.listen.tcp.is_empty() {
             found.fault(
                 &["upstream", "listen.tcp"],

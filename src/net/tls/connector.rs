@@ -108,8 +108,14 @@ impl ServerCertVerifier for Verifier {
         verify_server_cert_signed_by_trust_anchor(&parsed, roots, others, now, self.algorithms.all)?;
         match name {
             // RFC 5922 §7.3: the name that was configured, and not one that DNS led to, is an identity of the certificate.
-            ServerName::DnsName(name) if Identities::of(certificate).has_domain(name.as_ref()) => {}
-            ServerName::DnsName(_) => return Err(CertificateError::NotValidForName.into()),
+            ServerName::DnsName(domain) => {
+                let shown = Identities::of(certificate);
+                if !shown.has_domain(domain.as_ref()) {
+                    let presented = shown.domains.iter().map(ToString::to_string).collect();
+                    let expected = name.to_owned();
+                    return Err(CertificateError::NotValidForNameContext { expected, presented }.into());
+                }
+            }
             _ => verify_server_name(&parsed, name)?,
         }
         Ok(ServerCertVerified::assertion())

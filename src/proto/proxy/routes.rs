@@ -21,7 +21,7 @@ use super::validation::{Decision, Refusal, To};
 use super::{Event, Exit, Matcher, Settings, Source, Upstream};
 use crate::proto::NextHop;
 use crate::proto::edge::{Astray, Way};
-use crate::sip::{Address, Message, Method, Name, Scheme, Uri};
+use crate::sip::{Address, Message, Method, Name, Scheme, Transport, Uri};
 
 /// What a request's Route values say.
 struct Routed<'m> {
@@ -200,7 +200,9 @@ impl Settings {
     }
 
     fn means_us(&self, uri: &Uri<'_>) -> bool {
-        let default_port = if uri.scheme == Scheme::Sips { 5061 } else { 5060 };
+        // RFC 3261 §19.1.2: 5061 over TLS.
+        let is_tls = uri.scheme == Scheme::Sips || uri.transport() == Some(Transport::Tls);
+        let default_port = if is_tls { 5061 } else { 5060 };
         is_sip(uri) && self.is_us(uri.host, uri.port, default_port)
     }
 }

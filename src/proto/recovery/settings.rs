@@ -43,8 +43,11 @@ pub struct Settings {
 impl Settings {
     /// With the defaults of the RFC.
     pub fn new(aor: &str, instance_id: &str, proxies: &[&str]) -> Result<Settings, Fault> {
-        for uri in proxies.iter().chain([&aor]) {
-            if Uri::parse(uri.as_bytes())?.scheme != Scheme::Sip {
+        if Uri::parse(aor.as_bytes())?.scheme != Scheme::Sip {
+            return Err(Fault::UnsupportedScheme);
+        }
+        for proxy in proxies {
+            if !matches!(Uri::parse(proxy.as_bytes())?.scheme, Scheme::Sip | Scheme::Sips) {
                 return Err(Fault::UnsupportedScheme);
             }
         }
@@ -78,9 +81,24 @@ impl Settings {
     /// The Route value that leads to the proxy of this reg-id.
     pub fn route(&self, reg_id: u32) -> String {
         let proxy = self.proxy(reg_id);
+        let mut params: Vec<&str> = proxy.split(';').collect();
+        let host = params.remove(0);
+        let secured = host.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+        let host = match secured {
+            // RFC 3261 §8.1.1.8: a Route that says `sips` would want the same of Contact, and so of whoever calls. It is
+            // the flow that is secure.
+            Some(scheme) => {
+                params.retain(|param| !param.to_ascii_lowercase().starts_with("transport="));
+                params.insert(0, "transport=tls");
+                format!("sip:{}", &host[scheme.len()..])
+            }
+            None => host.to_owned(),
+        };
         // RFC 5626 §4.2.1: a loose route.
-        let is_loose = proxy.split(';').skip(1).any(|param| param.eq_ignore_ascii_case("lr"));
-        if is_loose { format!("<{proxy}>") } else { format!("<{proxy};lr>") }
+        if !params.iter().any(|param| param.eq_ignore_ascii_case("lr")) {
+            params.push("lr");
+        }
+        format!("<{host};{}>", params.join(";"))
     }
 
     /// How a flow over that link to the proxy of this reg-id is kept alive.

@@ -1,6 +1,6 @@
 //! RFC 3261 §16.3 to §16.5: what may go on, and whither.
 
-use super::super::{Event, Proxy};
+use super::super::{Event, Proxy, Settings};
 use super::scenario::*;
 use crate::sip::{Method, Name, Transport};
 
@@ -128,6 +128,24 @@ fn s16_4_our_own_route_comes_off() {
         let sent = only(scenario.request(&text, alice()));
         assert_eq!(sent.message.method(), Method::Message);
         assert_eq!(sent.message.first(Name::Route), None, "{route}");
+    }
+}
+
+#[test]
+fn s19_1_2_a_route_over_tls_without_a_port_means_5061() {
+    let host = |port| (b"node.example.net".as_slice().into(), port);
+    for (port, route, is_ours) in [
+        (5061, "<sip:node.example.net;transport=tls;lr>", true),
+        (5061, "<sips:node.example.net;lr>", true),
+        (5061, "<sip:node.example.net;transport=tcp;lr>", false),
+        (5060, "<sip:node.example.net;transport=tcp;lr>", true),
+        (5060, "<sip:node.example.net;transport=tls;lr>", false),
+    ] {
+        let settings = Settings { hosts: vec![host(port)], ..settings() };
+        let mut scenario = Scenario::with(settings, &[binding(bob(), BOB_CONTACT, "")]);
+        let text = with_field(&request("MESSAGE", "TCP", "z9hG4bKa"), &format!("Route: {route}"));
+        let sent = only(scenario.request(&text, alice()));
+        assert_eq!(sent.is_to(bob()), is_ours, "{port} {route}");
     }
 }
 
