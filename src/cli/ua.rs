@@ -1,5 +1,6 @@
 //! `flowhold ua`: a user agent for people and scripts.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{stderr, stdout};
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use flowhold::proto::Profile;
 use flowhold::proto::keepalive::client::Pace;
 use flowhold::proto::locate;
 use flowhold::proto::login::Login;
-use flowhold::proto::recovery::{self, BackOff};
+use flowhold::proto::recovery::{self, BackOff, Why};
 use flowhold::proto::ua::{Event, Outcome, Settings};
 use flowhold::sip::{Scheme, Transport, Uri};
 use flowhold::ua::{Command, instance_id, report};
@@ -99,6 +100,9 @@ pub(crate) struct UserAgent {
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     end_after: Option<Duration>,
     /// How long --send waits for a flow to be registered
+    ///
+    /// It ends before that when no proxy can be reached or proves its name, or when all of them refuse the registration for
+    /// good (401, 403, 404, 407).
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     within: Duration,
     /// One JSON object a line instead of words
@@ -279,7 +283,8 @@ async fn follow(options: &UserAgent, settings: Settings, tls: Option<Connector>)
     let (commands, commanded) = mpsc::channel(8);
     let (events, mut happening) = mpsc::channel(64);
     let ua = tokio::spawn(flowhold::ua::run(settings, tls, commanded, events));
-    let mut end = End { was_registered: false, undelivered: false, until: None, commands };
+    let mut end =
+        End { was_registered: false, undelivered: false, failed: BTreeSet::new(), until: None, commands };
     if let Some([to, text]) = options.send.as_deref() {
         end.command(Command::Send { to: to.clone(), text: text.clone() });
     }
@@ -313,6 +318,9 @@ async fn follow(options: &UserAgent, settings: Settings, tls: Option<Connector>)
                     if !stays && matches!(event, Event::Sent { .. }) {
                         end.stop();
                     }
+                    if options.send.is_some() && end.is_hopeless(proxies.len()) {
+                        end.stop();
+                    }
                 }
             },
             _ = interrupt.recv() => if end.is_urgent() { break },
@@ -330,6 +338,15 @@ async fn follow(options: &UserAgent, settings: Settings, tls: Option<Connector>)
     }
 }
 
+/// Whether only people can put right why a flow has failed: nobody is there, or it is not who it should be, or we are not.
+fn is_for_good(why: &Why) -> bool {
+    match why {
+        Why::Unreachable(_) | Why::Broken(_) | Why::Closed => true,
+        Why::Refused(refused) => matches!(refused.status, 401 | 403 | 404 | 407),
+        Why::KeepAlive(_) | Why::NoAnswer => false,
+    }
+}
+
 /// Over when the UA has had its time to remove its bindings.
 async fn parting(until: Option<Instant>) {
     match until {
@@ -342,6 +359,8 @@ async fn parting(until: Option<Instant>) {
 struct End {
     was_registered: bool,
     undelivered: bool,
+    /// The flows that failed in a way that waiting does not change.
+    failed: BTreeSet<u32>,
     /// Once it is told to stop: when it is no longer waited for.
     until: Option<Instant>,
     commands: mpsc::Sender<Command>,
@@ -351,10 +370,18 @@ impl End {
     fn note(&mut self, event: &Event) {
         match event {
             Event::Flow { event: recovery::Event::Registered { .. }, .. } => self.was_registered = true,
+            Event::Flow { reg_id, event: recovery::Event::Failed { why, .. } } if is_for_good(why) => {
+                self.failed.insert(*reg_id);
+            }
             Event::Sent { outcome: Outcome::Answered { status: 200..300, .. }, .. } => {}
             Event::Sent { .. } => self.undelivered = true,
             _ => {}
         }
+    }
+
+    /// Whether none of so many flows was ever up, and none will be.
+    fn is_hopeless(&self, flows: usize) -> bool {
+        !self.was_registered && self.failed.len() == flows
     }
 
     fn stop(&mut self) {

@@ -26,6 +26,9 @@ fn a_ua_registers_over_tls_takes_messages_and_checks_whom_it_dials() {
         let failed = ua.flow(1, "failed");
         assert!(failed["reason"].as_str().unwrap().contains("certificate"), "{failed}");
     }
+    let send = ["--ca", &mistaken, "--send", "sip:alice@example.com", "hello", "--within", "1h"];
+    let mut ua = UaProcess::start("bob", &[proxy, by_address.clone()], &send);
+    assert_eq!(ua.ends(), Some(3), "neither proves its name");
     let mut ua = UaProcess::start("bob", &[by_address], &["--insecure"]);
     ua.flow(1, "registered");
 }

@@ -1,6 +1,7 @@
 //! What `flowhold ua` is asked for, and the exit status that says what happened.
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use crate::support::ua_process::{proxy, run_ua};
 use crate::support::{Client, Node, UaProcess};
@@ -49,6 +50,23 @@ fn a_ua_that_is_never_registered_is_status_3() {
     assert!(out.contains("flow 1: failed: cannot connect: "), "{out}");
     let (status, out, _) = ua(&nobody, &["--send", "sip:bob@example.com", "x", "--within", "300ms"]);
     assert_eq!(status, Some(3), "{out}");
+}
+
+#[test]
+fn a_message_that_no_proxy_can_be_reached_for_is_status_3_at_once() {
+    let begun = Instant::now();
+    let more = ["--proxy", &*nobody(), "--send", "sip:bob@example.com", "x", "--within", "1h"];
+    for proxy in [nobody(), nobody().replace("tcp", "udp"), nobody().replace("tcp", "tls")] {
+        let (status, out, _) = ua(&proxy, &more);
+        assert_eq!(status, Some(3), "{out}");
+        assert!(out.contains("flow 1: failed: ") && out.contains("flow 2: failed: "), "{out}");
+    }
+    // RFC 3261 §10.3: an AOR of another domain is 404.
+    let node = Node::start("[node]\ndomains = [\"elsewhere.example\"]");
+    let (status, out, _) = ua(&proxy("tcp", node.tcp()), &more[2..]);
+    assert_eq!(status, Some(3), "{out}");
+    assert!(out.contains("REGISTER refused: 404"), "{out}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 #[test]
