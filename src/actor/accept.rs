@@ -107,7 +107,7 @@ fn enter(stream: TcpStream, client: SocketAddr, permit: Permit, Door { kind, wor
         Ok(permit) => {
             // A pong is two octets that must not wait for more.
             let _ = stream.set_nodelay(true);
-            let guest = Guest { client, permit, kind, worker, users: Vec::new() };
+            let guest = Guest { client, permit, kind, worker, shown: Identities::default() };
             match kind.transport {
                 // Others are accepted while it shakes hands, or its request is on its way.
                 Transport::Tls | Transport::Wss => drop(actix_rt::spawn(guest.shake_hands(stream))),
@@ -125,8 +125,8 @@ struct Guest {
     permit: Permit,
     kind: Kind,
     worker: Rc<Worker>,
-    /// Whom the certificate that it has shown names: `user@domain`.
-    users: Vec<Box<str>>,
+    /// Whom the certificate that it has shown names.
+    shown: Identities,
 }
 
 impl Guest {
@@ -135,10 +135,14 @@ impl Guest {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let Self { client, permit, kind: Kind { transport, profile }, worker, users } = self;
+        let Self { client, permit, kind: Kind { transport, profile }, worker, shown } = self;
         worker.node.metrics.accepted.inc(transport);
         let flow = Connection::start(stream, (transport, profile), client, permit, Rc::clone(&worker));
-        worker.certified(&Source { flow, transport, profile }, &users);
+        let source = Source { flow, transport, profile };
+        worker.certified(&source, &shown.users);
+        if worker.node.next_hops.has_certificate(&shown) {
+            worker.certified_peer(&source);
+        }
     }
 
     /// Lets it in once it has shaken hands, as TLS asks.
@@ -149,7 +153,7 @@ impl Guest {
         let Some(stream) = shaken else { return };
         // Verified when it was shown.
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        self.users = shown.map(|shown| Identities::of(shown).users).unwrap_or_default();
+        self.shown = shown.map(Identities::of).unwrap_or_default();
         if is_web_socket { self.upgrade(stream).await } else { self.enter(stream) }
     }
 

@@ -31,7 +31,7 @@ use super::message::{Deliver, FlowFailed, Forward, NextHopFailed, Unforwarded};
 use super::worker::{Node, Worker};
 use crate::metrics::Refused;
 use crate::proto::proxy::BranchId;
-use crate::proto::{NextHop, Profile};
+use crate::proto::{NextHop, Profile, Source};
 
 /// How long a next hop may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -100,7 +100,12 @@ impl Dialer {
             let worker = Rc::clone(&self.worker);
             Ok(match stream {
                 Opened::Tcp(stream) => Connection::start_dialed(stream, over, to.address, permit, worker),
-                Opened::Tls(stream) => Connection::start_dialed(*stream, over, to.address, permit, worker),
+                Opened::Tls(stream) => {
+                    let flow = Connection::start_dialed(*stream, over, to.address, permit, worker);
+                    // Or it would not be there.
+                    self.worker.certified_peer(&Source::new(flow, to.transport));
+                    flow
+                }
             })
         });
         match opened {

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 
 use crate::config::{self, NextHopTransport, RouteTo};
+use crate::net::tls::Identities;
 use crate::proto::NextHop;
 use crate::proto::proxy::{Exit, Matcher, Route};
 use crate::sip::Transport;
@@ -64,6 +65,11 @@ impl NextHops {
     /// What a next hop over TLS is called.
     pub fn name_of(&self, next: &NextHop) -> Option<&str> {
         self.names.iter().find(|(named, _)| named == next).map(|(_, name)| &**name)
+    }
+
+    /// Whether a certificate that was verified is one of them's.
+    pub fn has_certificate(&self, shown: &Identities) -> bool {
+        self.names.iter().any(|(_, name)| shown.has_domain(name))
     }
 
     /// Whether any is reached over TLS.

@@ -54,6 +54,26 @@ fn a_client_that_does_not_trust_the_node_is_counted() {
 }
 
 #[test]
+fn a_next_hop_over_tls_has_to_show_its_certificate_and_not_only_its_address() {
+    let ca = Ca::new();
+    ca.issue("gateway", &["localhost"]);
+    ca.issue("other", &["gateway.localhost"]);
+    let client_ca = ca.path("ca.pem").display().to_string();
+    let extra = format!("client_ca = \"{client_ca}\"\nclient_certificates = \"optional\"\n");
+    let users = Users::new(&[("bob", "secret")]);
+    let route = "\n[proxy]\nroutes = [\"example.net = sip:localhost:5061;transport=tls\"]\n";
+    let node = Node::start(&format!("{}{}{route}", ca.listener(&extra), users.keys("")));
+    let calls = |client: &Client| {
+        client.ask(&client.message("bob").set("From", "<sip:+49@example.net>;tag=f")).status()
+    };
+    assert_eq!(calls(&Client::tls(&node, &ca.client_with(&ca, "gateway"))), 404, "bob is not registered");
+    for stranger in [ca.client_with(&ca, "other"), ca.client()] {
+        assert_eq!(calls(&Client::tls(&node, &stranger)), 403);
+    }
+    assert_eq!(calls(&Client::tcp(&node)), 403);
+}
+
+#[test]
 fn a_certificate_that_names_a_user_stands_for_its_password() {
     let ca = Ca::new();
     ca.issue("alice", &["sip:alice@example.com"]);

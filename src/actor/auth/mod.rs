@@ -189,6 +189,15 @@ impl Worker {
     }
 }
 
+impl Worker {
+    /// The peer of this flow has shown a certificate that was verified, and that has the name of a next hop.
+    pub fn certified_peer(&self, source: &Source) {
+        if let Some(authenticator) = &self.authenticator {
+            authenticator.borrow_mut().trust.certified_peer(source);
+        }
+    }
+}
+
 /// One line for each failure, in a form that stays: config/deploy/fail2ban reads it.
 fn log(answer: &Answer, request: &Message, source: &Source) {
     let (peer, transport) = (source.flow.remote, source.transport.as_uri_str());

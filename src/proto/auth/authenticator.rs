@@ -178,7 +178,8 @@ impl Authenticator {
             return if is_acked(&shared.keys, request) { Step::Absorb } else { Step::Pass(Outcome::Unasked) };
         }
         let answering = shared.answering(request, source);
-        let wanted = match shared.rules.demand(request, source) {
+        let is_peer = self.trust.is_certified_peer(source) || shared.rules.is_peer(source);
+        let wanted = match shared.rules.demand(request, is_peer) {
             Demand::Nothing => return Step::Pass(Outcome::Unasked),
             Demand::Refuse => return Step::from(answering.forbidden(Outcome::Stranger)),
             Demand::Proof(wanted) => wanted,

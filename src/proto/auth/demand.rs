@@ -22,7 +22,7 @@ use super::secrets::User;
 use crate::proto::proxy::number_starts_with;
 use crate::proto::{NextHop, Source};
 use crate::sip::digest::Algorithm;
-use crate::sip::{Address, Message, Method, Name, Uri};
+use crate::sip::{Address, Message, Method, Name, Transport, Uri};
 
 /// The host of who does not say who it is.
 const ANONYMOUS: &[u8] = b"anonymous.invalid";
@@ -40,7 +40,7 @@ pub struct Rules {
     pub strangers: Strangers,
     /// AORs with other providers.
     pub upstreams: Vec<Upstream>,
-    /// Who need not prove anything.
+    /// Who need not prove anything; over TLS it takes [`super::Trust::certified_peer`].
     pub peers: Vec<NextHop>,
     /// What numbers begin with that are in our domains and lead elsewhere: `+` and digits.
     pub numbers: Vec<Box<[u8]>>,
@@ -92,12 +92,13 @@ pub(super) enum Who {
 }
 
 impl Rules {
-    pub(super) fn demand(&self, request: &Message, source: &Source) -> Demand {
+    /// `is_peer`: it came from a next hop that the operator named.
+    pub(super) fn demand(&self, request: &Message, is_peer: bool) -> Demand {
         let method = request.method();
         // RFC 3261 §22.1: an ACK is not challenged, and a CANCEL must not be.
         let is_exempt = matches!(method, Method::Ack | Method::Cancel)
             // A gateway calls AORs here and is called. It has none to register, and who shares its address has none either.
-            || (method != Method::Register && self.is_peer(source))
+            || (method != Method::Register && is_peer)
             || request.validate().is_err();
         if is_exempt {
             return Demand::Nothing;
@@ -167,9 +168,10 @@ impl Rules {
         self.domains.iter().find(|domain| domain.eq_ignore_ascii_case(host)).map(|domain| &**domain)
     }
 
-    /// Whether it came from a next hop that the operator named.
+    /// Whether it came from a next hop that the operator named, as far as its address tells, which is not enough where it
+    /// can show a certificate.
     pub(super) fn is_peer(&self, source: &Source) -> bool {
-        self.peers.iter().any(|peer| peer.is_source(*source))
+        self.peers.iter().any(|peer| peer.transport != Transport::Tls && peer.is_source(*source))
     }
 
     /// Whether an AOR of our domains is a number that routes lead elsewhere with.

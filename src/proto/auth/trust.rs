@@ -3,7 +3,7 @@
 //! Only a UA's own flow can be trusted: one over which the requests of several UAs come (an edge proxy's) is told by its
 //! second Via, and never is. A flow may have several users all the same, a PBX with a registration for each line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hasher;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub struct Trust {
     streams: HashMap<FlowId, Users>,
     /// UDP flows share their socket's id.
     datagrams: HashMap<(FlowId, SocketAddr), Users>,
+    /// Those that next hops have proved to be theirs.
+    peers: HashSet<FlowId>,
     swept: Timestamp,
     /// Which state of the users it goes by.
     version: u64,
@@ -66,6 +68,7 @@ impl Trust {
             seed,
             streams: HashMap::new(),
             datagrams: HashMap::new(),
+            peers: HashSet::new(),
             swept: Timestamp(0),
             version: 0,
         }
@@ -92,6 +95,18 @@ impl Trust {
         }
     }
 
+    /// The certificate that the peer of this flow has shown has the name of a next hop.
+    pub fn certified_peer(&mut self, source: &Source) {
+        if self.len() < self.limit {
+            self.peers.insert(source.flow.id);
+        }
+    }
+
+    /// Whether it has.
+    pub fn is_certified_peer(&self, source: &Source) -> bool {
+        !self.peers.is_empty() && self.peers.contains(&source.flow.id)
+    }
+
     /// Whether the flow is trusted for this user.
     pub fn holds(&self, now: Timestamp, source: &Source, user: &User) -> bool {
         let hash = self.hash(user);
@@ -113,6 +128,7 @@ impl Trust {
 
     /// The flow is over.
     pub fn end(&mut self, flow: &Flow) {
+        self.peers.remove(&flow.id);
         if self.streams.remove(&flow.id).is_none() && !self.datagrams.is_empty() {
             self.datagrams.remove(&(flow.id, flow.remote));
         }
@@ -133,7 +149,7 @@ impl Trust {
 
     /// How many flows are trusted.
     pub fn len(&self) -> usize {
-        self.streams.len() + self.datagrams.len()
+        self.streams.len() + self.datagrams.len() + self.peers.len()
     }
 
     /// True when none is.

@@ -40,6 +40,20 @@ fn next_hops_that_the_operator_named_are_not_asked() {
 }
 
 #[test]
+fn a_next_hop_over_tls_is_who_has_shown_its_certificate() {
+    let peer = NextHop { transport: Transport::Tls, address: "192.0.2.1:5061".parse().unwrap() };
+    let mut node = Node::with("a", Terms { streams: HOUR, udp: HOUR }, |rules| rules.peers = vec![peer]);
+    let request = Draft::message("sip:+49@gateway.example").make();
+    let flow = source(Transport::Tls, 1, "192.0.2.1:40000");
+    assert_eq!(node.outcome(&request, &flow), Outcome::Stranger, "its address says nothing");
+    node.authenticator.trust.certified_peer(&flow);
+    assert_eq!(node.outcome(&request, &flow), Outcome::Unasked);
+    assert_eq!(node.outcome(&request, &source(Transport::Tls, 2, "192.0.2.1:40001")), Outcome::Stranger);
+    node.authenticator.trust.end(&flow.flow);
+    assert_eq!(node.outcome(&request, &flow), Outcome::Stranger);
+}
+
+#[test]
 fn a_next_hop_registers_nobody_without_a_password() {
     let peer = NextHop { transport: Transport::Tcp, address: "192.0.2.1:5060".parse().unwrap() };
     let mut node = Node::with("a", Terms { streams: HOUR, udp: HOUR }, |rules| rules.peers = vec![peer]);
