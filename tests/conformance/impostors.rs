@@ -1,6 +1,6 @@
 //! Who tries to be somebody else, to hear what is somebody else's, or to end it, where passwords are asked for.
 
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 
 use crate::support::dialog::{Dialog, private_uri, rings};
 use crate::support::digest::{Login, Users};
@@ -125,10 +125,13 @@ fn rfc3261_s9_1_a_cancel_from_another_address_cancels_nothing() {
     bob.registers_outbound("bob", 1);
     let (invite, arrived) = rings(&alice, "bob", &bob);
     // Whoever is called sees all of the Via that it takes.
-    for elsewhere in [
-        Client::tcp_from(&node, "127.0.0.8".parse().unwrap()),
-        Client::over(UdpSocket::bind("127.0.0.8:0").unwrap(), &node),
-    ] {
+    // Several of each, so that each worker has some; one over UDP is remembered for a while.
+    for number in 10..26 {
+        let address = Ipv4Addr::new(127, 0, 0, number);
+        let elsewhere = match number % 2 {
+            0 => Client::tcp_from(&node, address.into()),
+            _ => Client::over(UdpSocket::bind((address, 0)).unwrap(), &node),
+        };
         elsewhere.ask(&invite.cancel()).expect_status(481);
     }
     bob.expect_nothing();

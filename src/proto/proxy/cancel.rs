@@ -13,16 +13,8 @@ impl Proxy {
     /// A CANCEL that is no retransmission. It has a server transaction of its own and no response context.
     pub(super) fn cancel(&mut self, now: Instant, incoming: Incoming, out: &mut Vec<Action>) {
         // RFC 3261 §9.2: what it cancels has everything in common with it but the method.
-        //
-        // RFC 3261 §9.1: it comes the way that the request came. Everybody who got the request knows the rest, and nobody can be
-        // asked for a password for a CANCEL.
-        let from = incoming.from.ip();
-        let like = |kind| {
-            let slot = self.like(incoming.likeness, kind)?;
-            (self.contexts[slot as usize].from.ip() == from).then_some(slot)
-        };
-        let invite = like(Kind::InviteOrAck);
-        let found = invite.or_else(|| like(Kind::Other));
+        let invite = self.like(incoming.likeness, Kind::InviteOrAck);
+        let found = invite.or_else(|| self.like(incoming.likeness, Kind::Other));
         let own = self.take_in(now, incoming);
         if found.is_some() {
             self.answer(now, own, 200, "OK", &[], out);

@@ -7,6 +7,7 @@
 //! ```
 
 use std::hash::{BuildHasher, Hasher};
+use std::net::IpAddr;
 
 use siphasher::sip128::Hasher128 as _;
 use siphasher::{sip::SipHasher13, sip128};
@@ -72,8 +73,14 @@ impl Keys {
     ///
     /// RFC 3261 §17.2.3: branch and sent-by. Departs from it in that Call-ID and `CSeq` number count too: they are the same in
     /// a retransmission, an ACK and a CANCEL, and UAs behind NATs share sent-by values and, when they boot alike, branches.
-    pub(super) fn likeness(&self, request: &Message, via: &Via<'_>) -> Likeness {
+    /// So does the address that it came from: whoever is called knows all the rest, and nobody has to prove who they are for
+    /// a CANCEL.
+    pub(super) fn likeness(&self, request: &Message, via: &Via<'_>, from: IpAddr) -> Likeness {
         let mut hash = sip128::SipHasher13::new_with_keys(self.0, self.1);
+        match from {
+            IpAddr::V4(v4) => put(&mut hash, &v4.octets()),
+            IpAddr::V6(v6) => put(&mut hash, &v6.octets()),
+        }
         let number = request.cseq().map_or(0, |cseq| cseq.number);
         hash.write_u32(number);
         put(&mut hash, request.first(Name::CallId).unwrap_or_default());

@@ -29,7 +29,7 @@ impl Proxy {
         let Ok(via) = request.top_via() else {
             return note(out, Event::Unanswerable, About::message(&request, from));
         };
-        let likeness = self.keys.likeness(&request, &via);
+        let likeness = self.keys.likeness(&request, &via, from.ip());
         let reply_to = from.reply_to(&via);
         let old_peer = via.unique_branch().is_none();
         let method = request.method();
