@@ -70,11 +70,11 @@ enum Command {
     /// a connection, and shows that messages take the other one until the first is formed anew. It needs no
     /// configuration and no network, and leaves nothing behind. Exit status 1: something did not happen as it should.
     Demo,
-    /// Adds a user or changes its password, or removes it, in the file that nodes know their users from.
+    /// Adds a user or changes its password, or removes it, where nodes know their users from: a file, or Redis.
     ///
     /// It asks for the password, or takes a line from standard input if that is no terminal. What is stored is not the
     /// password but its hashes for digest authentication, for the algorithms of `auth.algorithms`; nodes that run see the
-    /// change within a second. The file is replaced as a whole, with its comments, and is for its owner alone.
+    /// change within a second. A file is replaced as a whole, with its comments, and is for its owner alone.
     #[command(after_long_help = cli::passwd::EXAMPLES)]
     Passwd(cli::passwd::Passwd),
     /// Looks at flow tokens.

@@ -33,11 +33,15 @@ impl Worker {
             event_log::register(&message, &source, 503);
             return self.answer(&message, source, 503, "Node Is Draining");
         }
-        let message = match self.authenticate(message, source) {
-            Admitted::Onward(message) => message,
-            Admitted::Done(answer) => return answer,
-        };
-        if method == Method::Register
+        match self.authenticate(message, source, asker) {
+            Admitted::Onward(message) => self.let_through(message, source, asker),
+            Admitted::Done(answer) => answer,
+        }
+    }
+
+    /// A request has proved who it is from, or need not.
+    pub(super) fn let_through(&self, message: Message, source: Source, asker: Asker) -> Option<Wire> {
+        if message.method() == Method::Register
             && let Err(stopped) = self.admit_register(source, asker)
         {
             return self.turn_away(&message, source, stopped);

@@ -14,7 +14,7 @@ use actix::prelude::*;
 use flowhold_cluster::flow::NodeRun;
 use flowhold_cluster::location::Location;
 use flowhold_cluster::memory::Memory;
-use flowhold_cluster::redis::SettingsError;
+use flowhold_cluster::redis::{Redis, SettingsError};
 use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -163,14 +163,17 @@ fn node(
     // A node that starts twice in a millisecond does not get as far as its first binding in between.
     let run = NodeRun { node: config.node.id.as_str().into(), epoch: clock.now().0 };
     let served = listeners.served();
-    let join = |listener: &Listener<_>| join::join(&config, &run, listener.local, &served);
-    let cluster = listeners.cluster.iter().map(join).next().transpose()?.map(Arc::new);
+    let redis = join::redis_of(&config)?;
+    let join = |(listener, redis): (&Listener<_>, &Redis)| {
+        join::join(&config, &run, listener.local, &served, redis.clone())
+    };
+    let cluster = listeners.cluster.iter().zip(&redis).map(join).next().transpose()?.map(Arc::new);
     let location: Arc<dyn Location> = match &cluster {
         Some(cluster) => Arc::new(cluster.location.clone()),
         None => Arc::new(Memory::new(join::memory(&config))),
     };
     let tokens = Arc::new(key_ring::of_node(&config));
-    let auth = Auth::new(&config, &run, &next_hops, &tokens)?;
+    let auth = Auth::new(&config, &run, &next_hops, &tokens, redis.as_ref())?;
     Ok(Node {
         run,
         tokens,
@@ -199,14 +202,16 @@ fn node(
 
 /// Has the location service clear up, for as long as the node runs.
 async fn purge(node: &Node) -> Infallible {
-    let mut every = tokio::time::interval(PURGE_EVERY);
+    let (mut every, mut users_are_there) = (tokio::time::interval(PURGE_EVERY), true);
     loop {
         every.tick().await;
         node.relayed.purge();
         if let Some(auth) = &node.auth {
-            let users = Arc::clone(&auth.users);
-            // A long list takes its time.
-            let _ = tokio::task::spawn_blocking(move || users.look_again()).await;
+            let were_there = std::mem::replace(&mut users_are_there, auth.users.look_again().await);
+            // In a cluster whoever renews the lease has noticed.
+            if were_there && !users_are_there && node.cluster.is_none() {
+                node.metrics.redis_unavailable.inc();
+            }
         }
         if let Err(error) = node.location.purge(node.clock.now()).await {
             warn!(%error, "clearing up has to wait");

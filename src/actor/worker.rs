@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use tracing::{debug, info, warn};
 
 use super::auth::Auth;
+use super::auth::look_up::Lookups;
 use super::cluster::Cluster;
 use super::flows::FlowTable;
 use super::gate::Gate;
@@ -178,6 +179,8 @@ pub struct Worker {
     pub relay: Relay,
     /// Who has proved who they are; none: nobody has to.
     pub authenticator: Option<RefCell<Authenticator>>,
+    /// Which users are being looked up.
+    pub lookups: Lookups,
     /// Whoever keeps connections to next hops, and has to know when one fails.
     pub dialer: OnceCell<Recipient<FlowFailed>>,
 }

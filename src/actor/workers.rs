@@ -83,8 +83,9 @@ pub(super) async fn start(
         let (opened, open) = tokio::sync::oneshot::channel();
         arbiter.spawn_fn(move || {
             let authenticator = auth::authenticator(&node.config).map(RefCell::new);
-            let worker = Worker { index, node, peers, relay, authenticator, dialer: OnceCell::new() };
-            let worker = Rc::new(worker);
+            let lookups = auth::lookups(&node.config);
+            let dialer = OnceCell::new();
+            let worker = Rc::new(Worker { index, node, peers, relay, authenticator, lookups, dialer });
             let links = doors.open(&worker, &proxy);
             let _ = opened.send(links.map(|links| (links, upstream::start(&worker, &hear_of_upstreams))));
         });

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use flowhold::actor::auth::user_file::UserFile;
 use flowhold::actor::cluster::join;
 use flowhold::actor::tls::Tls;
-use flowhold::config::{AuthMode, Config, Fault, Loaded};
+use flowhold::config::{AuthMode, Config, Fault, Loaded, UserStore};
 
 use super::{ConfigurationFiles, WRONG, say};
 
@@ -31,8 +31,13 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
                 say(&mut stdout(), &format!("tls: {fault}"));
                 return ExitCode::from(WRONG);
             }
+            if let Err(fault) = join::redis_of(&config) {
+                say(&mut stdout(), &fault.to_string());
+                return ExitCode::from(WRONG);
+            }
             let auth = &config.auth;
             if auth.mode == Some(AuthMode::Digest)
+                && auth.store == UserStore::File
                 && let Err(fault) = UserFile::open(&auth.users)
             {
                 say(&mut stdout(), &format!("auth.users: {fault}"));

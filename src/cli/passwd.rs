@@ -5,12 +5,16 @@ use std::io::{self, BufRead, IsTerminal, Write, stderr, stdin, stdout};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
+use flowhold_cluster::location::Unavailable;
+use flowhold_cluster::redis::{Redis, Settings, Users};
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 
 use flowhold::actor::auth::{algorithms, user_file};
-use flowhold::config::Config;
+use flowhold::actor::cluster::join;
+use flowhold::config::{Config, UserStore};
 use flowhold::proto::auth::{Secrets, User};
 
 use super::{ConfigurationFiles, WRONG, say};
@@ -28,7 +32,7 @@ Examples:
 pub(crate) struct Passwd {
     /// The user: NAME@DOMAIN, as in its address-of-record, or the name alone where `auth.realm` is set
     user: String,
-    /// The file with the users; without it, the one that `auth.users` names
+    /// The file with the users; without it, the one that `auth.users` names, or Redis, as `auth.store` says
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
     /// Remove the user
@@ -53,8 +57,11 @@ pub(crate) fn run(Passwd { user, users, remove, layers }: &Passwd) -> ExitCode {
             return ExitCode::from(WRONG);
         }
     };
-    let path = users.as_ref().unwrap_or(&config.auth.users);
-    match change(path, &user, &config, *remove) {
+    let changed = match (users, config.auth.store) {
+        (None, UserStore::Redis) => change_in_redis(&user, &config, *remove),
+        _ => change(users.as_ref().unwrap_or(&config.auth.users), &user, &config, *remove),
+    };
+    match changed {
         Ok(done) => {
             say(&mut stdout(), &done);
             ExitCode::SUCCESS
@@ -95,17 +102,62 @@ fn change(path: &Path, user: &User, config: &Config, remove: bool) -> Result<Str
     let is_wrong = |reason| format!("{shown}: {reason}");
     let (text, done) = if remove {
         let left = user_file::without_user(text, &name).map_err(is_wrong)?;
-        (left.ok_or_else(|| format!("{shown}: there is no user {name}"))?, "removed")
+        (left.ok_or_else(|| format!("{shown}: there is no user {name}"))?, "removed from")
     } else {
-        let password = read_password(&name).map_err(|error| format!("the password: {error}"))?;
-        if password.is_empty() {
-            return Err("an empty password is none".to_owned());
-        }
-        let secrets = Secrets::of(user, password.as_bytes(), &algorithms(&config.auth.algorithms));
-        (user_file::with_user(text, &name, &secrets).map_err(is_wrong)?, "stored")
+        let secrets = ask_for_secrets(user, config)?;
+        (user_file::with_user(text, &name, &secrets).map_err(is_wrong)?, "stored in")
     };
     replace(path, &text).map_err(|error| format!("{shown}: {error}"))?;
-    Ok(format!("{name}: {done} in {shown}"))
+    Ok(format!("{name}: {done} {shown}"))
+}
+
+/// Who waits for this is a person, or a script that has the time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn change_in_redis(user: &User, config: &Config, remove: bool) -> Result<String, String> {
+    // What is wrong with Redis is said in the log.
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(stderr)
+        .with_target(false)
+        .without_time()
+        .try_init();
+    let settings = join::redis(&config.location).map_err(|error| error.to_string())?;
+    let deadline = settings.deadline.max(PATIENCE);
+    let redis = Redis::new(Settings { deadline, connect_deadline: deadline, ..settings });
+    let users = Users::new(redis.map_err(|error| format!("location: {error}"))?);
+    let secrets = if remove { None } else { Some(ask_for_secrets(user, config)?) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let (key, name) = (user.key(), String::from_utf8_lossy(&user.key()).into_owned());
+    let done = runtime.block_on(async {
+        let Some(secrets) = &secrets else { return users.remove(&key).await };
+        let fields: Vec<(&str, &str)> = secrets.fields().collect();
+        users.put(&key, &Secrets::FIELDS, &fields).await.map(|()| true)
+    });
+    let done = match done {
+        Ok(true) if remove => "removed from",
+        Ok(true) => "stored in",
+        Ok(false) => return Err(format!("Redis: there is no user {name}")),
+        Err(Unavailable { .. }) => {
+            return Err(format!("{name}: Redis has not said that it is done: try again when it is there"));
+        }
+    };
+    match runtime.block_on(users.tell(&key)) {
+        Ok(()) => Ok(format!("{name}: {done} Redis")),
+        Err(Unavailable { .. }) => {
+            Ok(format!("{name}: {done} Redis; nodes see it when they read the user again (auth.users_cache)"))
+        }
+    }
+}
+
+fn ask_for_secrets(user: &User, config: &Config) -> Result<Secrets, String> {
+    let name = String::from_utf8_lossy(&user.key()).into_owned();
+    let password = read_password(&name).map_err(|error| format!("the password: {error}"))?;
+    if password.is_empty() {
+        return Err("an empty password is none".to_owned());
+    }
+    Ok(Secrets::of(user, password.as_bytes(), &algorithms(&config.auth.algorithms)))
 }
 
 const HEAD: &str = "# The users of a node and what it checks their passwords with. Written by `flowhold passwd`; comments stay.\n\n";

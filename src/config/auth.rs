@@ -20,8 +20,19 @@ pub struct Auth {
     /// The algorithms that are offered, at least one, the first above the others.
     #[serde(deserialize_with = "units::algorithms")]
     pub algorithms: Vec<Algorithm>,
+    /// Where the users are.
+    #[serde(deserialize_with = "units::user_store")]
+    pub store: UserStore,
     /// The file with the users.
     pub users: PathBuf,
+    /// How long what was read of a user in Redis is good without reading it again; zero: it is read each time.
+    #[serde(deserialize_with = "units::duration")]
+    pub users_cache: Duration,
+    /// How long it is good while Redis is away.
+    #[serde(deserialize_with = "units::duration")]
+    pub users_stale: Duration,
+    /// Requests at a time over the whole node that wait for a user to be read, at least one.
+    pub user_lookups: usize,
     /// How long a nonce is good.
     #[serde(deserialize_with = "units::duration")]
     pub nonce_lifetime: Duration,
@@ -39,8 +50,15 @@ pub struct Auth {
     /// How long it takes until that many wrong passwords are forgiven.
     #[serde(deserialize_with = "units::duration")]
     pub failure_window: Duration,
-    /// Nonces, flows, requests and addresses that are remembered at a time, each, at least one.
+    /// Nonces, flows, requests, addresses and users that are remembered at a time, each, at least one.
     pub remembered: usize,
+}
+
+impl Auth {
+    /// Whether Redis is asked for the users.
+    pub fn needs_redis(&self) -> bool {
+        self.mode == Some(AuthMode::Digest) && self.store == UserStore::Redis
+    }
 }
 
 /// Whether UAs have to authenticate.
@@ -50,6 +68,15 @@ pub enum AuthMode {
     None,
     /// By digest authentication (RFC 7616).
     Digest,
+}
+
+/// Where users are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserStore {
+    /// In a file.
+    File,
+    /// In the Redis of `[location]`.
+    Redis,
 }
 
 /// A hash algorithm of digest authentication.

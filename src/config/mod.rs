@@ -32,7 +32,7 @@ mod tls;
 mod units;
 mod upstream;
 
-pub use auth::{Algorithm, Auth, AuthMode, Strangers};
+pub use auth::{Algorithm, Auth, AuthMode, Strangers, UserStore};
 pub use fault::{Fault, Faults};
 pub use listen::{Listen, Listener};
 pub use load::{DEFAULTS, Loaded, load};

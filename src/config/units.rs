@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::auth::{Algorithm, AuthMode, Strangers};
+use super::auth::{Algorithm, AuthMode, Strangers, UserStore};
 use super::listen::Listener;
 use super::model::{LogFormat, PingTimeout, Profile, RedisMode, Store, TokenKey, WhenDown};
 use super::secret::Secret;
@@ -118,6 +118,10 @@ pub(super) fn token_keys<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Token
 /// `""` is none.
 pub(super) fn auth_mode<'de, D: Deserializer<'de>>(from: D) -> Result<Option<AuthMode>, D::Error> {
     one_of(from, &[("", None), ("none", Some(AuthMode::None)), ("digest", Some(AuthMode::Digest))])
+}
+
+pub(super) fn user_store<'de, D: Deserializer<'de>>(from: D) -> Result<UserStore, D::Error> {
+    one_of(from, &[("file", UserStore::File), ("redis", UserStore::Redis)])
 }
 
 /// A text that stands in quotes in a challenge, lower case; `""` is none.

@@ -133,6 +133,8 @@ label! {
         MailboxFull => "mailbox_full",
         /// A request above `proxy.max_transactions`, answered 503.
         MaxTransactions => "max_transactions",
+        /// A request whose user was not looked up because `auth.user_lookups` others waited for that, answered 503.
+        UserLookups => "user_lookups",
         /// A REGISTER older than the binding it would change.
         OutOfOrder => "out_of_order",
         /// A REGISTER above `registrar.max_bindings`.

@@ -11,6 +11,7 @@
 //! - `fault_proxy`: stands in front of a node's cluster listener, so that links can be cut and healed
 //! - `random`: many UAs, random faults, a seed: what must hold after each settling
 //! - `rolling_restart`: one node after another is restarted under load
+//! - `users`: users in Redis
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/mod.rs"]
@@ -27,3 +28,4 @@ mod hello;
 mod links;
 mod random;
 mod rolling_restart;
+mod users;

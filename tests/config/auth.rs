@@ -60,6 +60,7 @@ fn values_of_auth_are_what_they_can_be() {
         ("realm = \"a\\\"b\"", "auth.realm: `a\"b` is not a realm"),
         ("algorithms = [\"SHA-1\"]", "auth.algorithms: `SHA-1` is not among"),
         ("algorithms = [\"MD5\", \"md5\"]", "auth.algorithms: md5 stands there twice"),
+        ("store = \"memory\"", "auth.store: `memory` is not among"),
         ("strangers = \"welcome\"", "auth.strangers: `welcome` is not among"),
     ] {
         let faults = faults_of(&format!("[auth]\n{text}\n"));
@@ -70,6 +71,10 @@ fn values_of_auth_are_what_they_can_be() {
         ("nonce_lifetime = \"500ms\"", "auth.nonce_lifetime: below 1s"),
         ("failure_window = \"0s\"", "auth.failure_window: 0s"),
         ("remembered = 0", "auth.remembered: 0"),
+        ("user_lookups = 0", "auth.user_lookups: 0"),
+        ("store = \"redis\"\nusers_stale = \"1s\"", "auth.users_stale: below users_cache"),
+        ("store = \"redis\"\n[location]\nredis_url = \"\"", "location.redis_url: is not \"redis://"),
+        ("store = \"redis\"\n[location]\nprefix = \"a b\"", "location.prefix: `a b` is not a name"),
     ] {
         let faults = faults_of(&digest(text));
         assert!(faults[0].starts_with(fault), "{faults:?}");
@@ -79,4 +84,18 @@ fn values_of_auth_are_what_they_can_be() {
             .starts_with("auth.algorithms: MD5 stands")
     );
     assert!(warnings_of(&digest("flow_trust_udp = \"1h\"\n"))[0].starts_with("auth.flow_trust_udp: "));
+}
+
+#[test]
+fn users_in_redis_need_no_file_and_no_cluster() {
+    let files = Files::new();
+    let good =
+        files.write("a.toml", &digest("store = \"redis\"\nusers = \"none.toml\"\n")).display().to_string();
+    let output = flowhold(&["check", "--config", &good], &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let missing = "[location]\nredis_url = \"rediss://127.0.0.1\"\nredis_ca = \"none.pem\"\n";
+    let bad = files.write("b.toml", &digest(&format!("store = \"redis\"\n{missing}"))).display().to_string();
+    let output = flowhold(&["check", "--config", &bad], &[]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(out(&output).starts_with("location: none.pem: "), "{output:?}");
 }

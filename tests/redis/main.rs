@@ -10,6 +10,7 @@ mod connection;
 mod sentinel;
 mod store;
 mod tls;
+mod users;
 
 use std::time::Duration;
 

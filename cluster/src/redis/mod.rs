@@ -13,6 +13,7 @@
 //! | `slots`, `map` | which master of a Redis Cluster holds which keys, and how that is kept up to date |
 //! | `store` | [`Store`], the bindings of all AORs: what stands in Redis, and why so |
 //! | `lease` | the script of all nodes' leases |
+//! | `users` | [`Users`], the users of a cluster |
 //!
 //! # Connections
 //!
@@ -51,6 +52,7 @@ mod settings;
 mod slots;
 mod store;
 mod target;
+mod users;
 mod value;
 
 pub use breaker::Settings as BreakerSettings;
@@ -61,4 +63,5 @@ pub use script::{Arg, Script};
 pub use settings::{ClientCertificate, Mode, Settings, SettingsError};
 pub(crate) use store::Moved;
 pub use store::{RestoreFailed, Restored, Settled, Store, UpdateFailed, Updated};
+pub use users::{Fields, News, Users};
 pub use value::Value;

@@ -1,18 +1,27 @@
 //! Who has to prove who they are, before a request reaches registrar or proxy: asks [`proto::auth`](crate::proto::auth),
 //! finds the users' secrets, says and counts what came of it.
 //!
-//! - `user_file`: the users in a file
+//! - `users`: where the users are
+//! - `user_file`: in a file
+//! - `redis_users`: in Redis, and remembered
+//! - `look_up`: requests that wait for an answer of Redis
 
+pub mod look_up;
+pub mod redis_users;
 pub mod user_file;
+pub mod users;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use flowhold_cluster::flow::NodeRun;
+use flowhold_cluster::redis::Redis;
 use flowhold_cluster::token::KeyRing;
 use tracing::{debug, info};
 
-use self::user_file::{UserFile, UserFileError};
+use self::look_up::Lookups;
+use self::user_file::UserFileError;
+use self::users::Users;
 use super::event_log::Text;
 use super::key_ring;
 use super::message::Deliver;
@@ -23,9 +32,10 @@ use crate::config::{self, AuthMode, Config};
 use crate::metrics::{Authentication, Status};
 use crate::proto::Source;
 use crate::proto::auth::{
-    Answer, Authenticator, Failures, Found, Nonces, Outcome, Repeats, Replay, Rules, Shared, Step, Strangers,
-    Terms, Trust, User,
+    Answer, Authenticator, Failures, Found, Nonces, Outcome, Question, Repeats, Replay, Rules, Shared, Step,
+    Strangers, Terms, Trust, User,
 };
+use crate::proto::pace::Asker;
 use crate::proto::proxy::{Exit, Matcher};
 use crate::sip::digest::Algorithm;
 use crate::sip::{Message, Method, Name, Wire};
@@ -38,7 +48,7 @@ const TRANSACTION: u32 = 64;
 pub struct Auth {
     shared: Shared,
     /// The users.
-    pub users: Arc<UserFile>,
+    pub users: Users,
 }
 
 impl Auth {
@@ -48,6 +58,7 @@ impl Auth {
         run: &NodeRun,
         next_hops: &NextHops,
         tokens: &Arc<KeyRing>,
+        redis: Option<&Redis>,
     ) -> Result<Option<Self>, UserFileError> {
         let auth = &config.auth;
         if auth.mode != Some(AuthMode::Digest) {
@@ -59,7 +70,7 @@ impl Auth {
         let failures = |limit| Failures::new(limit, auth.max_failures, auth.failure_window);
         let rules = rules(config, next_hops, tokens);
         let shared = Shared::new(rules, keys, nonces, replay, failures, auth.remembered);
-        Ok(Some(Self { shared, users: Arc::new(UserFile::open(&auth.users)?) }))
+        Ok(Some(Self { shared, users: Users::open(config, redis)? }))
     }
 }
 
@@ -117,31 +128,49 @@ pub fn authenticator(config: &Config) -> Option<Authenticator> {
     })
 }
 
+/// One worker's lookups of users.
+pub fn lookups(config: &Config) -> Lookups {
+    Lookups::new(config.auth.user_lookups.div_ceil(usize::from(config.node.worker_count())))
+}
+
 /// What becomes of a request.
 pub(super) enum Admitted {
     /// It is to be served.
     Onward(Message),
-    /// It is not; this goes back over its flow, if anything does.
+    /// It is not, or not yet; this goes back over its flow, if anything does.
     Done(Option<Wire>),
 }
 
 impl Worker {
     /// Has a request prove who it is from, where that is asked for.
-    pub(super) fn authenticate(self: &Rc<Self>, request: Message, source: Source) -> Admitted {
+    pub(super) fn authenticate(self: &Rc<Self>, request: Message, source: Source, asker: Asker) -> Admitted {
         let (Some(auth), Some(authenticator)) = (&self.node.auth, &self.authenticator) else {
             return Admitted::Onward(request);
         };
         let at = (self.node.clock.now(), rand::random());
         let mut authenticator = authenticator.borrow_mut();
-        authenticator.trust.follow(auth.users.version());
-        let step = match authenticator.arrive(&auth.shared, at, &request, &source) {
-            Step::Ask(question) => {
-                let secrets = auth.users.get(&question.user);
-                let found = Found::Known(secrets.as_deref());
-                authenticator.finish(&auth.shared, at, (&request, &source), &question, found)
+        follow(auth, &mut authenticator.trust);
+        let step = authenticator.arrive(&auth.shared, at, &request, &source);
+        drop(authenticator);
+        let Step::Ask(question) = step else { return self.take_step(auth, step, request, source) };
+        match (auth.users.known(at.0, &question.user), &auth.users) {
+            (Some(secrets), _) => {
+                self.looked_up(&question, Found::Known(secrets.as_deref()), request, source)
             }
-            step => step,
+            (None, Users::Redis(users)) => self.look_up(users, question, request, (source, asker)),
+            (None, Users::File(_)) => self.looked_up(&question, Found::Known(None), request, source),
+        }
+    }
+
+    /// The user of a request was looked up.
+    fn looked_up(&self, question: &Question, found: Found<'_>, request: Message, source: Source) -> Admitted {
+        let (Some(auth), Some(authenticator)) = (&self.node.auth, &self.authenticator) else {
+            return Admitted::Onward(request);
         };
+        let at = (self.node.clock.now(), rand::random());
+        let mut authenticator = authenticator.borrow_mut();
+        follow(auth, &mut authenticator.trust);
+        let step = authenticator.finish(&auth.shared, at, (&request, &source), question, found);
         drop(authenticator);
         self.take_step(auth, step, request, source)
     }
@@ -195,6 +224,14 @@ impl Worker {
         if let Some(authenticator) = &self.authenticator {
             authenticator.borrow_mut().trust.certified_peer(source);
         }
+    }
+}
+
+/// Ends the trust in users who have changed.
+fn follow(auth: &Auth, trust: &mut Trust) {
+    let version = auth.users.version();
+    if version != trust.version() {
+        trust.follow(version, auth.users.changed_since(trust.version()).as_deref());
     }
 }
 

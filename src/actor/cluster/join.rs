@@ -17,7 +17,7 @@ use super::Cluster;
 use super::link_table::LinkTable;
 use crate::actor::node::StartError;
 use crate::actor::settings::RETRY_AFTER;
-use crate::config::{self, Config, RedisMode, WhenDown};
+use crate::config::{self, Config, RedisMode, Store, WhenDown};
 use crate::net::tls;
 use crate::proto::edge::cluster_transport;
 use crate::proto::hello::Me;
@@ -30,6 +30,7 @@ pub fn join(
     run: &NodeRun,
     local: SocketAddr,
     served: &[(Transport, SocketAddr)],
+    redis: Redis,
 ) -> Result<Cluster, StartError> {
     let Config { cluster, node, limits, .. } = config;
     let tls = certificates(cluster).map_err(|fault| StartError::Tls { section: "cluster", fault })?;
@@ -43,7 +44,6 @@ pub fn join(
         sip: first_of_each(sip),
         lease: cluster.lease,
     };
-    let redis = Redis::new(redis(&config.location)?)?;
     let directory = Arc::new(Directory::new(redis.clone(), settings));
     let secret = cluster.secret.as_ref().map(|secret| secret.as_bytes().into());
     Ok(Cluster {
@@ -99,7 +99,14 @@ fn location(config: &Config) -> clustered::Settings {
     clustered::Settings { memory: memory(config), when_down }
 }
 
-fn redis(location: &config::Location) -> Result<Settings, StartError> {
+/// The Redis that the configuration names, where something is kept in it.
+pub fn redis_of(config: &Config) -> Result<Option<Redis>, StartError> {
+    let is_needed = config.location.store == Store::Redis || config.auth.needs_redis();
+    Ok(if is_needed { Some(Redis::new(redis(&config.location)?)?) } else { None })
+}
+
+/// How the Redis of the configuration is reached.
+pub fn redis(location: &config::Location) -> Result<Settings, StartError> {
     let deadline = location.redis_deadline;
     let read =
         |path: &Path| fs::read(path).map_err(|error| StartError::RedisFile { path: path.to_owned(), error });

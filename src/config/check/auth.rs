@@ -46,6 +46,15 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
     if auth.remembered == 0 {
         found.fault(&["auth.remembered"], "0: nothing would get through, the least is 1");
     }
+    if auth.user_lookups == 0 {
+        found.fault(&["auth.user_lookups"], "0: no user could be looked up, the least is 1");
+    }
+    if auth.needs_redis() && auth.users_stale < auth.users_cache {
+        found.fault(
+            &["auth.users_stale", "auth.users_cache"],
+            "below users_cache: what is good while Redis is there is good while it is away",
+        );
+    }
     if !auth.flow_trust_udp.is_zero() {
         found.warning(
             &["auth.flow_trust_udp"],

@@ -16,7 +16,7 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
         ),
         _ => {}
     }
-    if location.store == Store::Redis {
+    if location.store == Store::Redis || config.auth.needs_redis() {
         check_urls(location, found);
         check_proof(location, found);
         check_names(location, found);

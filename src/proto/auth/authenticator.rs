@@ -204,17 +204,30 @@ impl Authenticator {
         if !is_same_resource(&credentials.uri, request.request_uri()) {
             return Step::from(answering.bad_request("Digest of Another URI"));
         }
-        if let Some(wait) = shared.failures(source.ip()).wait(now, source.ip()) {
-            if is_trusted() {
-                return Step::Pass(Outcome::Trusted);
-            }
-            return Step::from(answering.later(wait, Outcome::Throttled));
+        if let Some(step) = self.throttle(shared, now, (request, source), &wanted.who) {
+            return step;
         }
         let (user, form) = claimed(&credentials, &wanted.realm);
         Step::Ask(Box::new(Question { user, form, credentials, wanted }))
     }
 
-    /// The user of a [`Step::Ask`] was looked up. `random` is new and random. Never [`Step::Ask`].
+    /// Of an address that has failed too often.
+    fn throttle(
+        &self,
+        shared: &Shared,
+        now: Timestamp,
+        (request, source): (&Message, &Source),
+        who: &Who,
+    ) -> Option<Step> {
+        let wait = shared.failures(source.ip()).wait(now, source.ip())?;
+        if self.is_trusted(now, request, source, who) {
+            return Some(Step::Pass(Outcome::Trusted));
+        }
+        Some(Step::from(shared.answering(request, source).later(wait, Outcome::Throttled)))
+    }
+
+    /// The user of a [`Step::Ask`] was looked up, which may have taken its time. `random` is new and random. Never
+    /// [`Step::Ask`].
     pub fn finish(
         &mut self,
         shared: &Shared,
@@ -223,7 +236,14 @@ impl Authenticator {
         question: &Question,
         found: Found<'_>,
     ) -> Step {
-        let step = self.check(shared, (now, random), (request, source), question, found);
+        // Others have been served meanwhile: the same request come again, and other guesses from the same address.
+        if !source.transport.is_reliable() && self.repeats.has(now, request, source.flow.remote) {
+            return Step::Pass(Outcome::Repeated);
+        }
+        let step = match self.throttle(shared, now, (request, source), &question.wanted.who) {
+            None => self.check(shared, (now, random), (request, source), question, found),
+            Some(step) => step,
+        };
         match step {
             Step::Pass(outcome) => {
                 if !source.transport.is_reliable() {

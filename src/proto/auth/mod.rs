@@ -26,6 +26,8 @@
 //! | flows that need not prove it again | `trust.rs` |
 //! | who guesses passwords | `failures.rs` |
 //! | what is stored of a user | `secrets.rs` |
+//! | what was read of users, and for how long it is good | `known.rs` |
+//! | which users have changed | `changed.rs` |
 //! | the keys of all this | `keys.rs` |
 //! | the responses, and the ACKs to them | `answer.rs` |
 //!
@@ -34,9 +36,11 @@
 
 mod answer;
 mod authenticator;
+mod changed;
 mod demand;
 mod failures;
 mod keys;
+mod known;
 mod nonce;
 mod repeats;
 mod replay;
@@ -48,9 +52,11 @@ mod tests;
 
 pub use answer::Answer;
 pub use authenticator::{Authenticator, Found, Outcome, Question, Shared, Step};
+pub use changed::Changed;
 pub use demand::{Rules, Strangers, Upstream};
 pub use failures::Failures;
 pub use keys::Keys;
+pub use known::{KnownUsers, Lifetimes};
 pub use nonce::{Nonce, Nonces};
 pub use repeats::Repeats;
 pub use replay::Replay;

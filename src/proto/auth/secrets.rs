@@ -12,6 +12,12 @@ pub struct User {
 }
 
 impl User {
+    /// From what it is stored under; none: that is not `NAME@REALM`.
+    pub fn of_key(key: &[u8]) -> Option<Self> {
+        let at = key.iter().rposition(|octet| *octet == b'@')?;
+        Some(Self { name: key[..at].into(), realm: key[at + 1..].to_ascii_lowercase().into() })
+    }
+
     /// As it is stored under: `NAME@REALM`.
     pub fn key(&self) -> Vec<u8> {
         [&self.name[..], b"@", &self.realm].concat()
@@ -72,6 +78,9 @@ impl Secrets {
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         FIELDS.iter().filter_map(|&(name, form, algorithm)| Some((name, self.get(form, algorithm)?.as_hex())))
     }
+
+    /// The names of all such hashes.
+    pub const FIELDS: [&'static str; 4] = [FIELDS[0].0, FIELDS[1].0, FIELDS[2].0, FIELDS[3].0];
 
     /// Whether that is the name of such a hash.
     pub fn is_field(name: &str) -> bool {

@@ -134,17 +134,27 @@ impl Trust {
         }
     }
 
-    /// The users' secrets have changed: what was proved was proved with the old ones.
-    pub fn follow(&mut self, version: u64) {
-        if self.version != version {
-            self.version = version;
-            let stays = |users: &mut Users| {
-                users.retain(|trusted| trusted.until == FOR_GOOD);
-                !users.is_empty()
-            };
-            self.streams.retain(|_, users| stays(users));
-            self.datagrams.retain(|_, users| stays(users));
+    /// Which state of the users it goes by.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The users are in another state: the secrets of these have changed, or may have of any. What was proved was proved with
+    /// the old ones.
+    pub fn follow(&mut self, version: u64, changed: Option<&[User]>) {
+        if self.version == version {
+            return;
         }
+        self.version = version;
+        let changed: Option<HashSet<u64>> =
+            changed.map(|users| users.iter().map(|user| self.hash(user)).collect());
+        let has_changed = |user: u64| changed.as_ref().is_none_or(|changed| changed.contains(&user));
+        let stays = |users: &mut Users| {
+            users.retain(|trusted| trusted.until == FOR_GOOD || !has_changed(trusted.user));
+            !users.is_empty()
+        };
+        self.streams.retain(|_, users| stays(users));
+        self.datagrams.retain(|_, users| stays(users));
     }
 
     /// How many flows are trusted.

@@ -252,3 +252,28 @@ fn what_is_stored_is_read_again() {
     assert_eq!(Secrets::read([("ha1_md5", &b"short"[..])]), Err("ha1_md5"));
     assert_eq!(Secrets::read([("note", &b"anything"[..])]), Ok(Secrets::default()));
 }
+
+#[test]
+fn a_request_that_comes_again_while_its_user_is_looked_up_is_let_through_once_more() {
+    let mut node = Node::new("a");
+    let (register, flow) = (Draft::register(ALICE), source(Transport::Udp, 1, "192.0.2.1:5060"));
+    let mut login = challenged(&mut node, &register, &flow, "alice", "alice");
+    let request = register.with(&mut login);
+    let first = node.asked(&request, &flow);
+    let second = node.asked(&request, &flow);
+    assert_eq!(node.finished(&request, &flow, &first), Outcome::Proved);
+    assert_eq!(node.finished(&request, &flow, &second), Outcome::Repeated);
+}
+
+#[test]
+fn guesses_that_wait_together_for_one_lookup_are_no_more_than_guesses_that_come_one_by_one() {
+    let mut node = Node::new("a");
+    let (register, flow) = (Draft::register(ALICE), tcp(1));
+    let mut login = challenged(&mut node, &register, &flow, "alice", "guess");
+    let guesses: Vec<Message> = (0..5).map(|_| register.with(&mut login)).collect();
+    let asked: Vec<_> = guesses.iter().map(|guess| node.asked(guess, &flow)).collect();
+    let outcomes: Vec<Outcome> =
+        guesses.iter().zip(&asked).map(|(guess, asked)| node.finished(guess, &flow, asked)).collect();
+    assert_eq!(outcomes[..3], [Outcome::WrongPassword; 3]);
+    assert_eq!(outcomes[3..], [Outcome::Throttled; 2]);
+}

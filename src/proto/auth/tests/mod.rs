@@ -1,6 +1,7 @@
 mod demand;
 mod digest;
 mod failures;
+mod known;
 mod nonce;
 mod replay;
 mod trust;
@@ -15,8 +16,8 @@ use flowhold_cluster::flow::{Flow, FlowId, NodeRun};
 use flowhold_cluster::token::KeyRing;
 
 use super::{
-    Answer, Authenticator, Failures, Found, Keys, Nonces, Outcome, Repeats, Replay, Rules, Secrets, Shared,
-    Step, Strangers, Terms, Trust, User,
+    Answer, Authenticator, Changed, Failures, Found, Keys, KnownUsers, Lifetimes, Nonces, Outcome, Question,
+    Repeats, Replay, Rules, Secrets, Shared, Step, Strangers, Terms, Trust, User,
 };
 use crate::proto::Source;
 use crate::proto::login::Login;
@@ -108,6 +109,25 @@ impl Node {
     /// What became of it.
     fn outcome(&mut self, request: &Message, source: &Source) -> Outcome {
         match self.serve(request, source) {
+            Step::Pass(outcome) => outcome,
+            Step::Answer(answer) => answer.why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The request is to wait for its user.
+    fn asked(&mut self, request: &Message, source: &Source) -> Box<Question> {
+        match self.authenticator.arrive(&self.shared, (self.now, 0), request, source) {
+            Step::Ask(question) => question,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// It has waited.
+    fn finished(&mut self, request: &Message, source: &Source, question: &Question) -> Outcome {
+        let (secrets, at) = (Self::secrets(&question.user), (self.now, 0));
+        let found = Found::Known(secrets.as_ref());
+        match self.authenticator.finish(&self.shared, at, (request, source), question, found) {
             Step::Pass(outcome) => outcome,
             Step::Answer(answer) => answer.why,
             other => panic!("{other:?}"),

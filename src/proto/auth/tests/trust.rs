@@ -66,7 +66,7 @@ fn trust_ends_with_the_flow_with_a_wrong_password_and_with_new_secrets() {
     assert_eq!(node.outcome(&register.make(), &flow), Outcome::Challenged);
 
     node.outcome(&register.with(&mut login), &flow);
-    node.authenticator.trust.follow(1);
+    node.authenticator.trust.follow(1, None);
     assert_eq!(node.outcome(&register.make(), &flow), Outcome::Challenged);
 
     node.outcome(&register.with(&mut login), &flow);
@@ -87,7 +87,7 @@ fn a_certificate_stands_for_a_password_as_long_as_the_flow_lasts() {
     let flow = source(Transport::Tls, 1, "192.0.2.1:40000");
     node.authenticator.trust.certified(START, &flow, [&user("alice")]);
     node.now = node.now + HOUR * 24;
-    node.authenticator.trust.follow(1);
+    node.authenticator.trust.follow(1, None);
     assert_eq!(node.outcome(&Draft::register(ALICE).make(), &flow), Outcome::Trusted);
     assert_eq!(node.outcome(&Draft::register(BOB).make(), &flow), Outcome::Challenged);
 }
@@ -119,4 +119,18 @@ fn a_users_password_over_a_flow_says_nothing_for_other_users() {
     assert!(!trust.holds(START, &tcp(1), &user("bob")));
     let elsewhere = User { realm: b"example.org".as_slice().into(), ..user("alice") };
     assert!(!trust.holds(START, &tcp(1), &elsewhere));
+}
+
+#[test]
+fn trust_ends_in_a_user_who_has_changed_and_in_no_other() {
+    let mut trust = Trust::new(Terms { streams: HOUR, udp: HOUR }, 10, (1, 2));
+    trust.grant(START, &tcp(1), &user("alice"));
+    trust.grant(START, &tcp(1), &user("bob"));
+    trust.grant(START, &tcp(2), &user("alice"));
+    trust.follow(1, Some(&[user("alice")]));
+    assert!(!trust.holds(START, &tcp(1), &user("alice")) && !trust.holds(START, &tcp(2), &user("alice")));
+    assert!(trust.holds(START, &tcp(1), &user("bob")));
+    assert_eq!(trust.len(), 1);
+    trust.follow(1, None);
+    assert!(trust.holds(START, &tcp(1), &user("bob")), "it has heard of that");
 }
