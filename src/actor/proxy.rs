@@ -27,6 +27,7 @@ use crate::metrics::{Refused, Status, TransactionKind};
 use crate::proto::Hop;
 use crate::proto::keepalive::Assign;
 use crate::proto::proxy::{About, Action, BranchId, ContextId, Counts, Event, Proxy as Core};
+use crate::proto::slack::Slack;
 use crate::sip::Wire;
 
 /// The actor of one worker's proxy.
@@ -83,6 +84,8 @@ impl Proxy {
                     Action::Note { event, about } => self.note(event, &about),
                 }
             }
+            // The end of a flow may bring thousands.
+            batch.give_back();
             self.batch = batch;
         }
     }

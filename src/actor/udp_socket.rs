@@ -26,6 +26,7 @@ use super::worker::Worker;
 use crate::metrics::{FlowClosed, Refused};
 use crate::net::icmp;
 use crate::proto::keepalive::{self, Assign, Expiry};
+use crate::proto::slack::Slack;
 use crate::proto::{Profile, Source};
 use crate::sip::{Message, Transport, Wire, stun};
 
@@ -233,6 +234,7 @@ impl UdpSocket {
     fn unwatch(&mut self, remote: SocketAddr) {
         if let Some(watched) = self.watched.remove(&remote) {
             self.look_at.remove(&(watched.look_at, remote));
+            self.watched.give_back();
             self.worker.node.metrics.udp_flows.dec();
         }
     }

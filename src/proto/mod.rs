@@ -20,6 +20,7 @@ pub mod recovery;
 pub mod registrar;
 pub mod relay;
 pub mod served;
+pub mod slack;
 mod source;
 pub mod transaction;
 pub mod ua;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::slack::Slack;
 use crate::sip::{Message, Name};
 
 /// One transaction. A retransmission repeats its request octet for octet, so the topmost Via as a whole, which holds
@@ -97,6 +98,8 @@ impl Served {
                 self.responses.remove(&key);
             }
         }
+        self.responses.give_back();
+        self.forget.give_back();
     }
 }
 

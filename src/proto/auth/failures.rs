@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use flowhold_cluster::binding::Timestamp;
 
+use crate::proto::slack::Slack;
+
 /// The addresses that failed.
 #[derive(Debug)]
 pub struct Failures {
@@ -63,6 +65,8 @@ impl Failures {
 
     /// Makes room for one more.
     fn forget(&mut self, now: Timestamp) {
+        self.whole_again.give_back();
+        self.order.give_back();
         while let Some(oldest) = self.order.front() {
             let is_whole = self.whole_again.get(oldest).is_none_or(|whole_again| *whole_again <= now);
             if !is_whole && self.whole_again.len() < self.limit {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use flowhold_cluster::binding::Timestamp;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use crate::proto::slack::Slack;
 use crate::sip::Message;
 
 /// The requests.
@@ -45,6 +46,8 @@ impl Repeats {
             self.until.remove(oldest);
             self.order.pop_front();
         }
+        self.until.give_back();
+        self.order.give_back();
         let likeness = self.likeness(request, remote);
         if self.until.insert(likeness, now + self.patience).is_none() {
             self.order.push_back(likeness);

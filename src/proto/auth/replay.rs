@@ -7,6 +7,7 @@ use std::time::Duration;
 use flowhold_cluster::binding::Timestamp;
 
 use super::nonce::Nonce;
+use crate::proto::slack::Slack;
 
 /// How many counts below the highest may still come: requests of one UA over several flows overtake each other.
 const WIDTH: u32 = u64::BITS;
@@ -69,6 +70,8 @@ impl Replay {
     }
 
     fn forget(&mut self, now: Timestamp) {
+        self.windows.give_back();
+        self.order.give_back();
         while let Some((minted, id)) = self.order.front().copied() {
             // Twice the lifetime: a nonce of another node is good for a moment longer, by that node's clock.
             let is_over = minted + self.lifetime * 2 < now;

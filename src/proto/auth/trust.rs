@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 
 use super::secrets::User;
 use crate::proto::Source;
+use crate::proto::slack::Slack;
 
 /// How many users one flow may have; the one whose time ends first gives way.
 const USERS: usize = 32;
@@ -131,7 +132,9 @@ impl Trust {
         self.peers.remove(&flow.id);
         if self.streams.remove(&flow.id).is_none() && !self.datagrams.is_empty() {
             self.datagrams.remove(&(flow.id, flow.remote));
+            self.datagrams.give_back();
         }
+        self.streams.give_back();
     }
 
     /// Which state of the users it goes by.

@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use crate::proto::slack::Slack;
+
 /// At most one deadline per slot.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
@@ -51,6 +53,14 @@ impl Deadlines {
                 }
             }
         }
+    }
+
+    /// Gives back what it holds for slots that are not there any more; so many are, and no other has a deadline.
+    pub(super) fn give_back(&mut self, slots: usize) {
+        debug_assert!(self.place.iter().skip(slots).all(|place| *place == ABSENT));
+        self.place.truncate(slots);
+        self.place.give_back();
+        self.heap.give_back();
     }
 
     fn rise(&mut self, mut at: usize) {

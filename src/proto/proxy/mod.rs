@@ -24,7 +24,7 @@
 //! | timers, and flows that fail | `expire.rs` |
 //! | what is to be done, and what is counted | `action.rs`, `about.rs` |
 //! | what is under way when the node is to end | `under_way.rs` |
-//! | a request in hand and how all of it is found again | `context.rs`, `keys.rs`, `outstanding.rs`, `deadlines.rs` |
+//! | a request in hand and how all of it is found again | `context.rs`, `contexts.rs`, `keys.rs`, `outstanding.rs`, `deadlines.rs` |
 
 mod about;
 mod ack;
@@ -34,6 +34,7 @@ mod breadth;
 mod by_link;
 mod cancel;
 mod context;
+mod contexts;
 mod deadlines;
 mod expire;
 mod forward;
@@ -58,8 +59,6 @@ mod tests;
 use std::collections::HashMap;
 use std::time::Instant;
 
-use slab::Slab;
-
 pub use about::About;
 pub use action::{Action, Event};
 pub use context::{BranchId, ContextId};
@@ -69,7 +68,9 @@ pub use under_way::UnderWay;
 pub use upstreams::{Exit, Upstream};
 
 use super::Source;
+use super::slack::Slack;
 use context::{Client, Context, Server};
+use contexts::Contexts;
 use deadlines::Deadlines;
 use keys::{AsItIs, Keys, Kind, Likeness};
 use outstanding::Outstanding;
@@ -91,16 +92,12 @@ pub struct Counts {
     pub non_invite_client: usize,
 }
 
-/// Room for this many requests is kept when none is in hand.
-const KEPT_CONTEXTS: usize = 1024;
-
 /// The proxy of one worker.
 #[derive(Debug)]
 pub struct Proxy {
     settings: Settings,
     keys: Keys,
-    /// In one piece, which goes back to the system as a whole: thousands of small ones would leave holes.
-    contexts: Slab<Context>,
+    contexts: Contexts,
     generation: u32,
     by_likeness: HashMap<u128, u32, AsItIs>,
     /// RFC 3261 §8.2.2.2: requests that this node answers itself.
@@ -118,7 +115,7 @@ impl Proxy {
         Proxy {
             settings,
             keys,
-            contexts: Slab::new(),
+            contexts: Contexts::default(),
             generation: 0,
             by_likeness: HashMap::default(),
             served_here: HashMap::default(),
@@ -142,7 +139,7 @@ impl Proxy {
     /// Live transactions by kind. Goes through all of them.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { contexts: self.contexts.len(), ..Counts::default() };
-        for (_, context) in &self.contexts {
+        for context in self.contexts.iter() {
             match &context.server {
                 Server::Invite(server) => counts.invite_server += usize::from(!server.is_terminated()),
                 Server::NonInvite(server) => counts.non_invite_server += usize::from(!server.is_terminated()),
@@ -172,7 +169,7 @@ impl Proxy {
             && self.deadline().is_none()
     }
 
-    /// Puts a new request into the slab; everything but an ACK is found again by its likeness.
+    /// Takes a new request in hand; everything but an ACK is found again by its likeness.
     fn insert(&mut self, mut context: Context) -> u32 {
         self.generation = self.generation.wrapping_add(1);
         context.generation = self.generation;
@@ -204,18 +201,13 @@ impl Proxy {
         if let Some(merge) = context.merge {
             self.served_here.remove(&merge);
         }
-        if self.contexts.is_empty() && self.contexts.capacity() > KEPT_CONTEXTS {
-            self.shed();
+        // What a burst of requests has made all of this hold.
+        self.by_likeness.give_back();
+        self.served_here.give_back();
+        self.outstanding.give_back();
+        if self.contexts.give_back() {
+            self.deadlines.give_back(self.contexts.slots());
         }
-    }
-
-    /// Gives back what a burst of requests has made this hold: the memory of a node is that of its flows.
-    fn shed(&mut self) {
-        self.contexts = Slab::new();
-        self.by_likeness.shrink_to(KEPT_CONTEXTS);
-        self.served_here.shrink_to(KEPT_CONTEXTS);
-        self.outstanding.shrink_to(KEPT_CONTEXTS);
-        self.deadlines = Deadlines::default();
     }
 
     /// The slot of a context that is still alive.

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::context::BranchId;
 use super::keys::{Keys, Seeded};
+use crate::proto::slack::Slack;
 use crate::proto::{Hop, NextHop};
 use crate::sip::Transport;
 
@@ -42,9 +43,9 @@ impl Outstanding {
         Outstanding { by_hop: HashMap::with_hasher(Seeded(keys)) }
     }
 
-    /// Keeps room for this many hops at the most, if no more have branches out.
-    pub(super) fn shrink_to(&mut self, hops: usize) {
-        self.by_hop.shrink_to(hops);
+    /// Gives back what it holds for hops that have no branches out any more.
+    pub(super) fn give_back(&mut self) {
+        self.by_hop.give_back();
     }
 
     pub(super) fn add(&mut self, hop: Hop, transport: Transport, branch: BranchId) {

@@ -13,7 +13,7 @@ use crate::proto::forking::Forking;
 use crate::proto::transaction::{InviteServer, NonInviteServer};
 use crate::sip::{Message, Method, Name};
 
-/// A request on its way into the slab.
+/// A request that is about to be taken in hand.
 pub(super) struct Incoming {
     pub(super) request: Message,
     pub(super) from: Source,

@@ -30,7 +30,7 @@ impl Proxy {
     /// What would be lost if the node ended now, and which of these flows it is on. Goes through all that is in hand.
     pub fn under_way(&self, now: Instant, flows: &HashSet<FlowId>) -> UnderWay {
         let mut under_way = UnderWay::default();
-        for (_, context) in &self.contexts {
+        for context in self.contexts.iter() {
             let open = !context.is_answered() || self.awaits_ack(now, context);
             let is_out = |branch: &&Branch| branch.is_pending() || (open && context.is_answered());
             let branches = context.branches.iter().filter(is_out).map(|branch| branch.leaves_over().0);
