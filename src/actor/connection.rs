@@ -391,8 +391,7 @@ where
         let Some(link) = self.role.link_mut() else {
             // RFC 5626 §7: every binding that uses the flow is invalid, whichever its AOR.
             self.worker.flow_failed(flow);
-            metrics.flows_closed.inc(reason);
-            info!(flow = %flow.id, peer = %flow.remote, reason = reason.as_str(), "flow closed");
+            self.worker.node.flow_closed(&flow, reason, self.standing.is_known);
             return;
         };
         // No binding is on a link, and requests only on one that was opened here.

@@ -30,7 +30,7 @@ impl Worker {
         self.node.metrics.requests.inc(method);
         if method == Method::Register && self.node.is_draining() && registrar::asks_for_binding(&message) {
             self.node.metrics.refused.inc(Refused::Draining);
-            event_log::register(&message, &source, 503);
+            self.node.registered(&message, &source, 503);
             return self.answer(&message, source, 503, "Node Is Draining");
         }
         match self.authenticate(message, source, asker) {

@@ -10,26 +10,33 @@ use crate::proto::Source;
 use crate::proto::proxy::{About, Event};
 use crate::sip::{Message, Name};
 
+/// Octets of one field that a line of the log has: what is longer is nobody's name.
+const LONGEST: usize = 128;
+
 /// Octets off the wire, as text for a log.
 pub struct Text<'a>(pub &'a [u8]);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Control characters would let a peer write lines of its own into the log.
-        self.0.escape_ascii().fmt(f)
+        self.0[..self.0.len().min(LONGEST)].escape_ascii().fmt(f)?;
+        // A peer does not decide how long a line is either.
+        if self.0.len() > LONGEST { f.write_str("...") } else { Ok(()) }
     }
 }
 
-/// Logs how a REGISTER was answered: each refusal, and by choice (`debug`) each success, of which a large node has
-/// thousands a second.
-pub fn register(request: &Message, source: &Source, status: u16) {
+/// Logs how a REGISTER was answered: a refusal that is to be said, and by choice (`debug`) each other, of which a large node
+/// has thousands a second.
+pub fn register(request: &Message, source: &Source, status: u16, is_said: bool) {
     let field = |name| Text(request.first(name).unwrap_or_default());
     let (call_id, to, contact) = (field(Name::CallId), field(Name::To), field(Name::Contact));
     let (flow, peer) = (source.flow.id, source.flow.remote);
     if status == 200 {
         debug!(status, %call_id, %to, %contact, %flow, %peer, "REGISTER");
+    } else if is_said {
+        info!(status, %call_id, %to, %contact, %flow, %peer, "REGISTER refused; more are summed up each 10s");
     } else {
-        info!(status, %call_id, %to, %contact, %flow, %peer, "REGISTER refused");
+        debug!(status, %call_id, %to, %contact, %flow, %peer, "REGISTER refused");
     }
 }
 
@@ -68,5 +75,12 @@ mod tests {
     fn a_peer_writes_no_line_of_its_own() {
         assert_eq!(Text(b"a\r\nINFO forged\x1b[2J").to_string(), r"a\r\nINFO forged\x1b[2J");
         assert_eq!(Text(b"<sip:alice@example.com>;tag=1").to_string(), "<sip:alice@example.com>;tag=1");
+    }
+
+    #[test]
+    fn a_peer_writes_no_line_as_long_as_it_likes() {
+        assert_eq!(Text(&[b'a'; LONGEST]).to_string(), "a".repeat(LONGEST));
+        let cut = Text(&[0xff; 6000]).to_string();
+        assert_eq!(cut, format!("{}...", r"\xff".repeat(LONGEST)));
     }
 }

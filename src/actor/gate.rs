@@ -16,16 +16,14 @@
 //! who has no password takes no turn away from who has: what it costs is a challenge, within what its flow and its address
 //! may send.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
-
 use super::next_hops::NextHops;
-use super::worker::{Node, Worker};
+use super::worker::Worker;
 use crate::config::Limits;
-use crate::metrics::{FlowClosed, Refused, Summary};
+use crate::metrics::{FlowClosed, Refused};
 use crate::proto::Source;
 use crate::proto::keepalive::Patience;
 use crate::proto::pace::{Addresses, Asker, Bucket, Full, Rate, Shared, Turns};
@@ -263,27 +261,6 @@ impl From<Misshapen> for Refused {
             Misshapen::HeaderLength => Self::MaxHeaderLength,
             Misshapen::Vias => Self::MaxVias,
             Misshapen::Routes => Self::MaxRoutes,
-        }
-    }
-}
-
-impl Node {
-    /// Counts what is refused, and says it when it is the first of its kind.
-    pub fn refuse(&self, why: Refused, peer: SocketAddr) {
-        self.metrics.refused.inc(why);
-        if self.notices.is_first(why, &self.metrics.refused) {
-            warn!(reason = why.as_str(), %peer, "refused; more of it is counted, and summed up each 10s");
-        }
-    }
-
-    /// Says what all that is refused has come to.
-    pub fn sum_up(&self) {
-        for Summary { what, more } in self.notices.sum_up(&self.metrics.refused) {
-            if more > 0 {
-                warn!(reason = %what, more, "refused in the last 10s");
-            } else {
-                info!(reason = %what, "none refused in the last 10s");
-            }
         }
     }
 }

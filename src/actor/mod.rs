@@ -38,6 +38,7 @@ pub mod message;
 pub mod next_hops;
 pub mod node;
 pub mod node_link;
+pub mod notices;
 pub mod proxy;
 pub mod registrar;
 pub mod relayed;

@@ -34,6 +34,7 @@ use super::load::Load;
 use super::membership::Membership;
 use super::message::{AskUnderWay, Unregister};
 use super::next_hops::{NextHops, NotFound};
+use super::notices::Said;
 use super::relayed::RelayedRequests;
 use super::reload::reload;
 use super::settings;
@@ -41,7 +42,7 @@ use super::tls::{Tls, connector};
 use super::worker::{Clock, Node};
 use super::workers::{self, Started};
 use crate::config::Config;
-use crate::metrics::{Metrics, Notices};
+use crate::metrics::Metrics;
 use crate::net::admission::Admission;
 use crate::net::listen::Listener;
 use crate::net::service_manager::{self, State};
@@ -186,7 +187,7 @@ fn node(
             .map_err(|fault| StartError::Tls { section: "tls", fault })?,
         next_hops,
         metrics: Metrics::new(),
-        notices: Notices::default(),
+        said: Said::default(),
         flows: FlowTable::new(workers.get()),
         tls: Tls::read(&config).map_err(|fault| StartError::Tls { section: "tls", fault })?,
         relayed: RelayedRequests::new(workers.get(), &config),
@@ -225,7 +226,6 @@ async fn sum_up(node: &Node) -> Infallible {
     loop {
         every.tick().await;
         node.sum_up();
-        node.sum_up_tls();
     }
 }
 

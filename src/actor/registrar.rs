@@ -8,7 +8,6 @@ use actix::prelude::*;
 use flowhold_cluster::location::{Bindings, UpdateError};
 use futures_util::FutureExt;
 
-use super::event_log;
 use super::flows::Undelivered;
 use super::load::Turn;
 use super::message::{Deliver, FlowFailed, PeerUnreachable, Register};
@@ -89,7 +88,7 @@ impl Registrar {
     fn answer(&mut self, serving: Serving, answer: Answer) {
         let Serving { request, source, key } = serving;
         self.node.metrics.responses.inc(Status(answer.status));
-        event_log::register(&request, &source, answer.status);
+        self.node.registered(&request, &source, answer.status);
         if let Some(key) = key {
             self.served.answered(Instant::now(), key, answer.wire.to_bytes());
         }

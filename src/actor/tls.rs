@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::server::TlsStream;
-use tracing::{debug, info, warn};
 
 use super::key_ring;
 use super::next_hops::NextHops;
 use super::worker::Node;
 use crate::config::Config;
-use crate::metrics::{Notices, Refused, Summary, TlsFailed};
-use crate::net::tls::{self, Acceptor, Connector, Failure, Speaks};
+use crate::metrics::Refused;
+use crate::net::tls::{self, Acceptor, Connector, Speaks};
 use crate::proto::locate;
 use crate::sip::Uri;
 
@@ -21,7 +20,6 @@ pub struct Tls {
     /// Shakes hands.
     pub acceptor: Acceptor,
     under_way: Semaphore,
-    notices: Notices<TlsFailed>,
 }
 
 impl Tls {
@@ -32,7 +30,7 @@ impl Tls {
         }
         let under_way = Semaphore::new(config.limits.tls_handshakes.min(Semaphore::MAX_PERMITS));
         let acceptor = Acceptor::read(&config.tls, key_ring::for_tickets(config))?;
-        Ok(Some(Self { acceptor, under_way, notices: Notices::default() }))
+        Ok(Some(Self { acceptor, under_way }))
     }
 }
 
@@ -65,33 +63,8 @@ impl Node {
                 Some(stream)
             }
             Err(failure) => {
-                self.failed(tls, &failure, peer);
+                self.tls_failed(&failure, peer);
                 None
-            }
-        }
-    }
-
-    fn failed(&self, tls: &Tls, failure: &Failure, peer: SocketAddr) {
-        self.metrics.tls_failed.inc(failure.reason);
-        let reason = failure.reason.as_str();
-        // Who checks whether the node listens says nothing else.
-        if failure.reason != TlsFailed::Closed
-            && tls.notices.is_first(failure.reason, &self.metrics.tls_failed)
-        {
-            warn!(reason, %peer, error = %failure, "TLS handshake failed; more of it is counted, and summed up each 10s");
-        } else {
-            debug!(reason, %peer, error = %failure, "TLS handshake failed");
-        }
-    }
-
-    /// Says what all handshakes that failed have come to.
-    pub(super) fn sum_up_tls(&self) {
-        let Some(tls) = &self.tls else { return };
-        for Summary { what, more } in tls.notices.sum_up(&self.metrics.tls_failed) {
-            if more > 0 {
-                warn!(reason = %what, more, "TLS handshakes failed in the last 10s");
-            } else {
-                info!(reason = %what, "no TLS handshake failed in the last 10s");
             }
         }
     }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use flowhold_cluster::flow::{Flow, FlowId};
 use tokio::net::UdpSocket as Socket;
 use tokio::time::Sleep;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::message::Deliver;
 use super::worker::Worker;
@@ -156,8 +156,7 @@ impl UdpSocket {
                 }
             }
             Ok(message) => {
-                self.worker.node.metrics.refused.inc(Refused::TooLarge);
-                info!(peer = %remote, octets = datagram.len(), "message too large");
+                self.worker.node.refuse(Refused::TooLarge, remote);
                 if let Some(answer) = self.worker.answer(&message, source, 513, "Message Too Large") {
                     self.send(remote, answer.to_bytes());
                 }
@@ -274,8 +273,7 @@ impl UdpSocket {
     fn fail(&mut self, remote: SocketAddr, reason: FlowClosed) {
         self.unwatch(remote);
         self.worker.flow_failed(self.flow(remote));
-        self.worker.node.metrics.flows_closed.inc(reason);
-        info!(flow = %self.id, peer = %remote, reason = reason.as_str(), "flow closed");
+        self.worker.node.flow_closed(&self.flow(remote), reason, true);
     }
 }
 

@@ -11,7 +11,7 @@ use flowhold_cluster::flow::{Flow, NodeRun};
 use flowhold_cluster::location::{Change, Changes, Known, Location, Update, UpdateError};
 use flowhold_cluster::token::KeyRing;
 use futures_util::FutureExt;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::auth::Auth;
 use super::auth::look_up::Lookups;
@@ -21,11 +21,12 @@ use super::gate::Gate;
 use super::load::Load;
 use super::message::{FlowFailed, Inbound, PeerUnreachable, Register};
 use super::next_hops::NextHops;
+use super::notices::Said;
 use super::relayed::RelayedRequests;
 use super::settings::RETRY_AFTER;
 use super::tls::Tls;
 use crate::config::Config;
-use crate::metrics::{FlowClosed, Metrics, Notices, Refused};
+use crate::metrics::{FlowClosed, Metrics};
 use crate::net::admission::Admission;
 use crate::net::tls::Connector;
 use crate::proto::auth::Authenticator;
@@ -48,8 +49,8 @@ pub struct Node {
     pub next_hops: NextHops,
     /// The counters.
     pub metrics: Metrics,
-    /// What has been said of what was refused.
-    pub notices: Notices<Refused>,
+    /// What the log has said of what anybody can have happen.
+    pub said: Said,
     /// The sockets and connections that are open.
     pub flows: FlowTable,
     /// Who is let in.
@@ -103,8 +104,7 @@ impl Node {
                 Ok(bindings) => {
                     debug!(flow = %flow.id, peer = %flow.remote, bindings, "bindings ended with their flow");
                     if let Some(reason) = reason {
-                        node.metrics.flows_closed.inc(reason);
-                        info!(flow = %flow.id, peer = %flow.remote, reason = reason.as_str(), "flow closed");
+                        node.flow_closed(&flow, reason, true);
                     }
                 }
                 Err(error) => {

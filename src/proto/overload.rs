@@ -69,6 +69,8 @@ impl Overload {
     pub fn entered(&mut self, now: Duration) {
         if self.waiting == 0 {
             self.head = now;
+            // How long another had to wait, who knows when, is nothing to this one.
+            self.waited = Duration::ZERO;
         }
         self.waiting += 1;
     }
@@ -181,6 +183,17 @@ mod tests {
         assert!(overload.sheds(millis(1201), Stranger));
         overload.handled(millis(1000), millis(1500));
         assert!(!overload.sheds(millis(1500), Stranger), "nothing waits any more");
+    }
+
+    #[test]
+    fn what_waited_before_a_worker_was_idle_counts_no_more() {
+        let mut overload = Overload::new(TARGET);
+        overload.entered(millis(0));
+        overload.handled(millis(0), millis(500));
+        let hour = millis(3_600_000);
+        overload.entered(hour);
+        assert!(!overload.sheds(hour, Stranger), "the second of two that come at once");
+        assert!(!overload.sheds(hour, Known));
     }
 
     #[test]

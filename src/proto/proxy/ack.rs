@@ -1,12 +1,16 @@
 //! An ACK comes in. It ends the transaction of a failed INVITE, or it belongs to a 2xx and goes on without any transaction:
 //! RFC 3261 §17.2.1, §16.11, RFC 6026 §7.1.
+//!
+//! One that belongs to a 2xx of a UA of ours follows the flow token of the Record-Route that its INVITE took along. What has
+//! none, and is for an AOR, belongs to nothing: nobody asks who it is from, since an ACK cannot be answered, and it would
+//! be looked up and delivered to whoever is registered.
 
 use std::time::Instant;
 
 use super::context::Server;
 use super::keys::{Kind, tag};
 use super::request::Incoming;
-use super::validation::Decision;
+use super::validation::{Decision, To};
 use super::{About, Action, Event, Proxy, note};
 use crate::proto::transaction::Acked;
 use crate::sip::Name;
@@ -37,7 +41,11 @@ impl Proxy {
             return note(out, Event::Overload, About::message(&incoming.request, incoming.from));
         }
         // RFC 3261 §17: an ACK is never answered.
+        let is_upstreams = self.upstreams.of(incoming.from).is_some();
         match self.decide(&incoming) {
+            Ok(Decision::Onward(To::Aor(_), _)) if !is_upstreams => {
+                note(out, Event::StrayAck, About::message(&incoming.request, incoming.from));
+            }
             Ok(Decision::Onward(to, onward)) => {
                 let slot = self.take_in(now, incoming);
                 self.go_on(now, slot, to, onward, out);

@@ -205,14 +205,6 @@ fn s16_10_a_cancel_cancels_every_branch() {
 }
 
 #[test]
-fn s13_2_2_4_an_ack_goes_to_one_ua_only() {
-    let mut scenario = uas(3);
-    let ack = request("ACK", "TCP", "z9hG4bKack").replace("example.com>\nCall", "example.com>;tag=t\nCall");
-    only(scenario.request(&ack, alice()));
-    assert!(scenario.proxy.is_at_rest());
-}
-
-#[test]
 fn s26_2_2_a_request_for_a_sips_uri_goes_over_tls_or_not_at_all() {
     let tls = source(Transport::Tls, 30, "198.51.100.3:42030");
     let bobs = [flow_of("bob", 1, ua(0), 9), flow_of("bob", 2, tls, 1)];

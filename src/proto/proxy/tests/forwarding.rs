@@ -1,6 +1,6 @@
 //! RFC 3261 §16.6: the request as it goes out.
 
-use super::super::Proxy;
+use super::super::{Event, Proxy};
 use super::scenario::*;
 use crate::sip::{Message, Name, Transport, Via};
 
@@ -103,14 +103,26 @@ fn s16_6_step_9_a_request_without_content_length_gets_one_on_a_stream() {
 }
 
 #[test]
-fn s16_11_an_ack_to_a_2xx_goes_on_to_a_local_aor_and_leaves_nothing_behind() {
+fn s16_11_an_ack_to_a_2xx_goes_on_along_its_token_and_leaves_nothing_behind() {
     let mut scenario = Scenario::new();
     let ack =
         request("ACK", "TCP", "z9hG4bKack").replace("example.com>\nCall", "example.com>;tag=bobtag\nCall");
-    let sent = only(scenario.request(&ack, alice()));
-    assert_eq!((sent.to, sent.message.method_bytes()), (bob().flow, &b"ACK"[..]));
+    let sent = only(scenario.request(&along_flow(&ack, bob()), alice()));
+    assert!(sent.is_to(bob()) && sent.message.method_bytes() == b"ACK");
     assert_eq!(sent.first(Name::MaxForwards), "69");
     assert!(scenario.proxy.is_at_rest());
+}
+
+#[test]
+fn s5_3_an_ack_that_nothing_leads_to_a_ua_is_not_looked_up() {
+    // As anybody can send it, who need not even be where it says that it comes from.
+    let ack = request("ACK", "UDP", "z9hG4bKack");
+    for ack in [&ack, &ack.replace("example.com>\nCall", "example.com>;tag=bobtag\nCall")] {
+        let mut scenario = Scenario::new();
+        assert!(scenario.request(ack, alice_udp()).is_empty());
+        assert_eq!(scenario.events, [Event::StrayAck]);
+        assert!(scenario.proxy.is_at_rest());
+    }
 }
 
 #[test]

@@ -256,11 +256,6 @@ fn s11_5_where_no_flow_can_be_reached_the_caller_gets_480() {
         }
         scenario.assert_comes_to_rest();
     }
-    // An ACK that belongs to nothing here is for one UA, and is never answered.
-    let mut scenario = Scenario::with(settings_of("a"), &bobs);
-    assert!(scenario.request(&request("ACK", "TCP", "z9hG4bKa"), alice()).is_empty());
-    assert_eq!(scenario.events, [Event::NoLink]);
-    scenario.assert_comes_to_rest();
 }
 
 #[test]

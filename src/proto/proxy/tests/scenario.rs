@@ -12,6 +12,7 @@ use flowhold_cluster::location::{Known, Unavailable};
 use flowhold_cluster::token::KeyRing;
 
 use super::super::{Action, BranchId, ContextId, Event, Peer, Proxy, SentBy, Settings};
+use crate::proto::edge::Form;
 use crate::proto::keepalive::Assign;
 use crate::proto::transaction::Timers;
 use crate::proto::{Hop, Source};
@@ -391,6 +392,18 @@ pub(super) fn only(mut sent: Vec<Sent>) -> Sent {
 /// The request with one field more, above all others.
 pub(super) fn with_field(text: &str, field: &str) -> String {
     text.replacen("\nMax-Forwards", &format!("\n{field}\nMax-Forwards"), 1)
+}
+
+/// The Route value with the token of a flow.
+pub(super) fn route(to: Source) -> String {
+    let settings = settings();
+    let at = settings.sent_by.of(to.transport);
+    String::from_utf8(settings.edge().value(Some(to), at, to.transport, Form::RecordRoute)).unwrap()
+}
+
+/// The request along the way that the Record-Route of its dialog tells.
+pub(super) fn along_flow(text: &str, to: Source) -> String {
+    with_field(text, &format!("Route: {}", route(to)))
 }
 
 /// What Alice's ACK to that failure looks like.

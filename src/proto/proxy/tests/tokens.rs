@@ -8,13 +8,6 @@ use crate::proto::Source;
 use crate::proto::edge::{Edge, Form};
 use crate::sip::{Name, Transport};
 
-/// The Route value with the token of a flow.
-fn route(to: Source) -> String {
-    let settings = settings();
-    let at = settings.sent_by.of(to.transport);
-    String::from_utf8(settings.edge().value(Some(to), at, to.transport, Form::RecordRoute)).unwrap()
-}
-
 /// A MESSAGE for Bob's Contact along this Route.
 fn along(route: &str) -> String {
     with_field(&request_to(BOB_CONTACT, "MESSAGE", "TCP", "z9hG4bKa"), &format!("Route: {route}"))

@@ -70,6 +70,14 @@ fn what_comes_over_a_flow_to_an_upstream_is_for_its_aor_here() {
 }
 
 #[test]
+fn an_ack_over_a_flow_to_an_upstream_is_for_one_ua_of_its_aor_here() {
+    let mut scenario = opened();
+    let sent = only(scenario.request(&from_provider("ACK"), first()));
+    assert!(sent.is_to(bob()));
+    assert!(scenario.proxy.is_at_rest());
+}
+
+#[test]
 fn the_same_over_any_other_flow_is_refused() {
     let mut other = first();
     other.flow.id.slot += 5;
