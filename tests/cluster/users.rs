@@ -182,9 +182,13 @@ fn while_redis_is_away_who_is_known_is_let_in_and_who_is_not_is_told_to_come_bac
 }
 
 /// A REGISTER of each of these names with credentials, which are wrong.
-fn attempts(client: &Client, nonce_of: &str, names: impl Iterator<Item = String>) -> Vec<Request> {
-    let challenge = client.ask(&client.register_contact(nonce_of)).expect_status(401);
-    names.map(|name| Login::new(&challenge, &name, "guess").prove(client.register_contact(&name))).collect()
+fn attempts(client: &Client, names: impl Iterator<Item = String>) -> Vec<Request> {
+    let register = client.register_contact("NAME");
+    let challenge = client.ask(&register).expect_status(401);
+    let guess = Login::new(&challenge, "NAME", "guess").value(&register, 1);
+    let attempt =
+        |name: String| client.register_contact(&name).with("Authorization", guess.replace("NAME", &name));
+    names.map(attempt).collect()
 }
 
 #[test]
@@ -201,7 +205,7 @@ fn a_flood_of_invented_names_is_as_many_questions_at_most_and_pushes_no_user_out
     let flood = Client::tcp(&node);
     let send = |range: std::ops::Range<u32>| {
         let names = range.map(|number| format!("invented{number}{}", "x".repeat(200)));
-        for batch in attempts(&flood, "x", names).chunks(100) {
+        for batch in attempts(&flood, names).chunks(100) {
             flood.send(batch.iter().flat_map(Request::to_bytes).collect::<Vec<u8>>());
             for _ in batch {
                 flood.receive().expect_status(401);
@@ -238,7 +242,7 @@ fn a_redis_that_hangs_holds_up_so_many_requests_and_nothing_else() {
     redis.freeze();
     let waits = Client::tcp(&node);
     let names = std::iter::once("bob".to_owned()).chain((0..29).map(|number| format!("name{number}")));
-    for attempt in attempts(&waits, "x", names) {
+    for attempt in attempts(&waits, names) {
         waits.send(attempt.to_bytes());
     }
     for _ in 0..20 {
@@ -254,4 +258,33 @@ fn a_redis_that_hangs_holds_up_so_many_requests_and_nothing_else() {
     }
     register(&waits, "bob", "secret").expect_status(200);
     assert!(waits.receive_within(Duration::from_millis(100)).is_none());
+}
+
+#[test]
+fn a_cancel_does_not_overtake_its_invite_that_waits_for_redis() {
+    let redis = RedisServer::start();
+    let node = alone(&redis, "users_cache = \"1h\"\nflow_trust = \"0s\"");
+    for user in ["alice", "bob"] {
+        passwd(&redis, user, "secret");
+    }
+    hears_of_changes(&redis, &node);
+    let (alice, bob) = (Client::tcp(&node), Client::tcp(&node));
+    register(&alice, "alice", "secret").expect_status(200);
+    let draft = || bob.invite("alice").set("From", "<sip:bob@example.com>;tag=f");
+    let challenged = draft();
+    let challenge = bob.ask(&challenged).expect_status(407);
+    bob.send(challenged.ack(challenge.header("To")).to_bytes());
+    redis.freeze();
+    let invite = Login::new(&challenge, "bob", "secret").prove(draft());
+    bob.send(invite.to_bytes());
+    bob.send(invite.cancel().to_bytes());
+    bob.ping();
+    redis.thaw();
+    let mut statuses = vec![bob.receive_final().status()];
+    let arrived = alice.receive().expect_method("INVITE");
+    alice.send(arrived.answer(180, "Ringing"));
+    alice.send(alice.receive().expect_method("CANCEL").answer(200, "OK"));
+    alice.send(arrived.answer(487, "Request Terminated"));
+    statuses.push(bob.receive_final().status());
+    assert_eq!(statuses, [200, 487]);
 }

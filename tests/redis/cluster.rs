@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use flowhold_cluster::redis::{Mode, Redis, Settings};
+use flowhold_cluster::redis::{Mode, Redis, Settings, Users};
 
 use crate::support::{RedisServer, wait_until, wait_until_within};
 use crate::{Worker, settings};
@@ -108,6 +108,19 @@ fn a_key_is_found_on_its_master_wherever_it_moves() {
         assert!(server.command(&["DBSIZE"]).parse::<u32>().unwrap() > 10);
     }
     assert_eq!(redis.reconnects(), 0);
+    // So is a user, and the news of it are on a key of their own.
+    let users = Users::new(redis.clone());
+    worker.runtime.block_on(async {
+        let start = users.news(None).await.unwrap();
+        for n in 0..20_u8 {
+            let name = [b'a' + n, b'@', b'b'];
+            users.put(&name, &[], &[("one", "1")]).await.unwrap();
+            users.tell(&name).await.unwrap();
+            assert!(users.get(&name).await.unwrap().is_some());
+        }
+        assert_eq!(users.news(Some(&start.place)).await.unwrap().changed.unwrap().len(), 20);
+        assert_eq!(users.remove(b"a@b").await, Ok(true));
+    });
 
     // A slot moves from the first master to the second: on its way, and then for good.
     let [from, to, _] = cluster.masters() else { unreachable!() };

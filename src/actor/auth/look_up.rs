@@ -1,10 +1,12 @@
-//! Requests that wait for what their user's secrets are, outside all mailboxes: whatever else comes is served meanwhile.
+//! Requests that wait for what their user's secrets are, outside all mailboxes: whatever else comes is served meanwhile, but
+//! a CANCEL, which waits for its INVITE.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use flowhold_cluster::flow::Flow;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, Shared};
 
@@ -17,14 +19,19 @@ use crate::metrics::Refused;
 use crate::proto::Source;
 use crate::proto::auth::{Found, Question, User};
 use crate::proto::pace::Asker;
-use crate::sip::Message;
+use crate::sip::{Message, Method, Name, Wire};
 
 /// The lookups of one worker.
 pub struct Lookups {
     limit: usize,
     waiting: Cell<usize>,
     under_way: UnderWay,
+    /// The INVITEs that wait, each with the CANCEL that came meanwhile.
+    invites: RefCell<HashMap<Invite, Option<Message>>>,
 }
+
+/// RFC 3261 §9.1: flow and topmost Via, which a CANCEL has in common with its INVITE.
+type Invite = (Flow, Box<[u8]>);
 
 /// Of each user one at a time, however many ask.
 type UnderWay = Rc<RefCell<HashMap<User, Lookup>>>;
@@ -34,7 +41,22 @@ type Lookup = Shared<LocalBoxFuture<'static, Read>>;
 impl Lookups {
     /// With no more than `limit` requests that wait.
     pub fn new(limit: usize) -> Self {
-        Self { limit, waiting: Cell::new(0), under_way: UnderWay::default() }
+        Self { limit, waiting: Cell::new(0), under_way: UnderWay::default(), invites: RefCell::default() }
+    }
+
+    /// Keeps a CANCEL until its INVITE has been served. Returns whatever need not wait.
+    pub(super) fn hold_back(&self, request: Message, source: Source) -> Option<Message> {
+        if request.method() != Method::Cancel || self.waiting.get() == 0 {
+            return Some(request);
+        }
+        let mut invites = self.invites.borrow_mut();
+        match invite(&request, source).and_then(|invite| invites.get_mut(&invite)) {
+            Some(cancel) => {
+                *cancel = Some(request);
+                None
+            }
+            None => Some(request),
+        }
     }
 
     fn of(&self, user: &User, users: &Arc<RedisUsers>, clock: Clock) -> Lookup {
@@ -73,12 +95,24 @@ impl Worker {
             return self.looked_up(&question, found(&read), request, source);
         }
         waiting.set(waiting.get() + 1);
+        let invite = invite(&request, source).filter(|_| request.method() == Method::Invite);
+        if let Some(invite) = &invite {
+            self.lookups.invites.borrow_mut().entry(invite.clone()).or_default();
+        }
         let worker = Rc::clone(self);
         actix_rt::spawn(async move {
             let read = lookup.await;
             let waiting = &worker.lookups.waiting;
             waiting.set(waiting.get() - 1);
+            let cancel = invite.and_then(|invite| worker.lookups.invites.borrow_mut().remove(&invite));
+            if !worker.node.flows.is_open(source.flow.id) {
+                // Nobody waits for an answer, and nothing of a flow that is gone is to be trusted.
+                return;
+            }
             worker.go_on(&question, found(&read), request, (source, asker));
+            if let Some(cancel) = cancel.flatten() {
+                worker.send_back(worker.let_through(cancel, source, asker), source);
+            }
         });
         Admitted::Done(None)
     }
@@ -91,18 +125,22 @@ impl Worker {
         request: Message,
         (source, asker): (Source, Asker),
     ) {
-        if !self.node.flows.is_open(source.flow.id) {
-            // Nobody waits for an answer, and nothing of a flow that is gone is to be trusted.
-            return;
-        }
         let answer = match self.looked_up(question, found, request, source) {
             Admitted::Onward(request) => self.let_through(request, source, asker),
             Admitted::Done(answer) => answer,
         };
+        self.send_back(answer, source);
+    }
+
+    fn send_back(&self, answer: Option<Wire>, source: Source) {
         if let Some(wire) = answer {
             let _ = self.node.flows.answer(Deliver { flow: source.flow, wire, assign: None });
         }
     }
+}
+
+fn invite(request: &Message, source: Source) -> Option<Invite> {
+    Some((source.flow, request.values(Name::Via).next()?.into()))
 }
 
 fn found(read: &Read) -> Found<'_> {

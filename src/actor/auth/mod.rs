@@ -147,6 +147,7 @@ impl Worker {
         let (Some(auth), Some(authenticator)) = (&self.node.auth, &self.authenticator) else {
             return Admitted::Onward(request);
         };
+        let Some(request) = self.lookups.hold_back(request, source) else { return Admitted::Done(None) };
         let at = (self.node.clock.now(), rand::random());
         let mut authenticator = authenticator.borrow_mut();
         follow(auth, &mut authenticator.trust);
