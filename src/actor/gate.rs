@@ -105,10 +105,14 @@ impl Gate {
         }
     }
 
+    /// Whether nothing is limited that comes from this address.
+    pub fn trusts(&self, from: IpAddr) -> bool {
+        self.trusted.contains(&from)
+    }
+
     /// Whether a datagram with SIP is read.
     pub fn admits_datagram(&self, from: IpAddr) -> bool {
-        admits(&self.datagrams_by_address, self.datagrams_of_address, from, self.now())
-            || self.trusted.contains(&from)
+        admits(&self.datagrams_by_address, self.datagrams_of_address, from, self.now()) || self.trusts(from)
     }
 
     /// Whether a datagram with STUN is answered.
@@ -124,7 +128,7 @@ impl Gate {
     fn messages(&self, standing: &mut Standing, from: IpAddr, count: usize) -> Result<(), Full> {
         let Some(rate) = self.messages_of_flow else { return Ok(()) };
         let taken = standing.messages.take_several(rate, self.now(), count as u64);
-        if self.trusted.contains(&from) { Ok(()) } else { taken }
+        if self.trusts(from) { Ok(()) } else { taken }
     }
 
     /// Whether one more REGISTER over a flow may be a refresh. Who has more is registering others.
@@ -137,7 +141,7 @@ impl Gate {
         match self.registers_of_address {
             Some(rate)
                 if asker == Asker::Stranger
-                    && !self.trusted.contains(&from)
+                    && !self.trusts(from)
                     && !self.registers_by_address.take(from, rate, self.now()) =>
             {
                 Err(self.turns.retry_after(self.registers.unwrap_or(rate), self.now(), rand::random()))

@@ -9,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Connection, Framing, Link};
+use super::{Connection, Framing, Link, Role};
 use crate::actor::gate::Stopped;
 use crate::metrics::{FlowClosed, LinkSide, Refused};
 use crate::sip::{Frame, Message, Refusal, Wire, stun};
@@ -20,8 +20,9 @@ const READS_PER_TURN: usize = 4;
 /// Octets read at once, for all connections of a worker: an idle flow keeps no read buffer.
 const READ_BUFFER: usize = 64 << 10;
 
-/// Octets that a connection reads in its turn while its worker is busy, so that the turns of many are short.
-const BUSY_TURN: usize = 2 << 10;
+/// Octets that a connection reads in its turn while its worker is busy, so that the turns of many are short; and before
+/// anybody has registered over it, because nobody knows how many such connections somebody opens, and how fast each is.
+const SHORT_TURN: usize = 2 << 10;
 
 /// As many pongs leave in one slice.
 const PONGS_PER_SLICE: usize = 64;
@@ -46,7 +47,8 @@ where
     /// Ready when nothing more will be read.
     pub(super) fn poll_read(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
         // What waits for this worker has come before.
-        let mut left = if self.worker.load().is_busy() { BUSY_TURN } else { READS_PER_TURN * READ_BUFFER };
+        let is_short = self.is_strangers() || self.worker.load().is_busy();
+        let mut left = if is_short { SHORT_TURN } else { READS_PER_TURN * READ_BUFFER };
         BUFFER.with_borrow_mut(|buffer| {
             for _ in 0..READS_PER_TURN {
                 let octets = left.min(READ_BUFFER);
@@ -80,6 +82,12 @@ where
             cx.waker().wake_by_ref();
             Poll::Pending
         })
+    }
+
+    /// Whether nobody knows who is at the other end.
+    fn is_strangers(&self) -> bool {
+        let gate = &self.worker.node.gate;
+        matches!(self.role, Role::Ua(_)) && !self.standing.is_known && !gate.trusts(self.source.ip())
     }
 
     fn receive(&mut self, mut octets: &[u8]) {

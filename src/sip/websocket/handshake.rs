@@ -81,6 +81,9 @@ pub fn accept(head: &[u8], terms: Terms<'_>) -> Result<Upgrade, Reject> {
         || request.version != Some(1)
         || !is_upgrade
         || fields.only("Host").is_none()
+        // RFC 9112 §6.3: a body, of which a proxy in front and this node might think differently.
+        || fields.all("Transfer-Encoding").next().is_some()
+        || fields.all("Content-Length").any(|length| length != b"0")
     {
         return Err(Reject::Malformed);
     }
@@ -99,10 +102,9 @@ pub fn accept(head: &[u8], terms: Terms<'_>) -> Result<Upgrade, Reject> {
         return Err(Reject::Path);
     }
     // RFC 6455 §4.2.2, §10.2: who sends no Origin is no page in a browser, and could say anything.
-    if !terms.origins.is_empty()
-        && let Some(origin) = fields.all("Origin").next()
-        && !terms.origins.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin))
-    {
+    let is_allowed =
+        |origin| terms.origins.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin));
+    if !terms.origins.is_empty() && !fields.all("Origin").all(is_allowed) {
         return Err(Reject::Origin);
     }
     // RFC 7118 §4.1: the client has to offer `sip`.

@@ -330,6 +330,8 @@ fn requests_that_are_not_taken() {
         ("Sec-WebSocket-Protocol: sip\r\n", "", Reject::NotSip),
         ("Protocol: sip", "Protocol: msrp", Reject::NotSip),
         ("GET / HTTP/1.1\r\n", "REGISTER sip:example.com SIP/2.0\r\n", Reject::Malformed),
+        ("Host:", "Content-Length: 5\r\nHost:", Reject::Malformed),
+        ("Host:", "Transfer-Encoding: chunked\r\nHost:", Reject::Malformed),
     ] {
         assert_eq!(verdict(&REQUEST.replace(given, written), ANY), Err(reject), "{given} -> {written}");
     }
@@ -348,6 +350,13 @@ fn rfc6455_s10_2_origins_that_are_not_on_the_list_are_refused() {
         let request = REQUEST.replace("http://www.example.com", origin);
         assert_eq!(verdict(&request, terms), Err(Reject::Origin), "{origin}");
     }
+    let both = REQUEST.replace("Host:", "Origin: http://www.example.com\r\nHost:");
+    assert_eq!(verdict(&both, terms), Ok(()));
+    let another = REQUEST.replace("Host:", "Origin: http://evil.test\r\nHost:");
+    assert_eq!(verdict(&another, terms), Err(Reject::Origin));
+    let behind =
+        REQUEST.replace("Sec-WebSocket-Protocol", "Origin: http://evil.test\r\nSec-WebSocket-Protocol");
+    assert_eq!(verdict(&behind, terms), Err(Reject::Origin));
     assert_eq!(verdict(&REQUEST.replace("Origin: http://www.example.com\r\n", ""), terms), Ok(()));
 }
 
