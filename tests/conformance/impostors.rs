@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, UdpSocket};
 
 use crate::support::dialog::{Dialog, private_uri, rings};
-use crate::support::digest::{Login, Users};
+use crate::support::digest::{Login, Users, parameter};
 use crate::support::{Client, Node, Request};
 
 /// A node whose users are alice, bob and carol, and another element that it names as a next hop.
@@ -58,6 +58,38 @@ fn rfc3261_s22_1_the_credentials_in_an_ack_do_not_reach_the_callee() {
 }
 
 #[test]
+fn a_callee_who_asks_for_the_callers_password_does_not_get_it() {
+    let scene = Scene::new();
+    let (alice, bob) = (scene.ua("alice"), scene.ua("bob"));
+    // A nonce that the node has made for bob, who is at the address of alice here.
+    let asked = bob.ask(&from("carol", bob.message("alice"))).expect_status(407);
+    let nonce = parameter(asked.fields("Proxy-Authenticate").next().unwrap(), "nonce");
+    let challenge = format!(
+        "WWW-Authenticate: Digest realm=\"example.com\", nonce=\"{}\", algorithm=SHA-256, qop=\"auth\"\r\n",
+        nonce.unwrap()
+    );
+    alice.send(from("alice", alice.message("bob")).to_bytes());
+    bob.send(bob.receive().expect_method("MESSAGE").answer_with(401, "Unauthorized", &challenge));
+    let mut login = Login::new(&alice.receive().expect_status(401), "alice", "alice");
+    let request = login.prove(from("alice", alice.message("bob")));
+    assert!(request.field("Authorization").contains("username=\"alice\""), "{request:?}");
+    alice.send(request.to_bytes());
+    let arrived = bob.receive().expect_method("MESSAGE");
+    assert!(!arrived.has("Authorization"), "{arrived}");
+}
+
+#[test]
+fn an_ack_of_a_stranger_reaches_nobody() {
+    let scene = Scene::new();
+    let (stranger, bob) = (Client::tcp(&scene.node), scene.ua("bob"));
+    let ack = from("alice", stranger.request("ACK", "sip:bob@example.com"))
+        .set("To", "<sip:bob@example.com>;tag=t");
+    stranger.send(ack.to_bytes());
+    stranger.pass_a_turn();
+    bob.expect_nothing();
+}
+
+#[test]
 fn rfc3325_s5_what_a_ua_asserts_of_itself_reaches_no_other_ua() {
     let scene = Scene::new();
     let (alice, bob) = (scene.ua("alice"), scene.ua("bob"));
@@ -72,8 +104,9 @@ fn rfc3325_s5_what_a_ua_asserts_of_itself_reaches_no_other_ua() {
     let arrived = bob.receive().expect_method("MESSAGE");
     assert!(!arrived.has("P-Asserted-Identity") && !arrived.has("Remote-Party-ID"), "{arrived}");
     assert!(arrived.has("P-Preferred-Identity"), "{arrived}");
-    bob.send(arrived.answer(200, "OK"));
-    alice.receive().expect_status(200);
+    bob.send(arrived.answer_with(200, "OK", "P-Asserted-Identity: <sip:carol@example.com>\r\n"));
+    let response = alice.receive().expect_status(200);
+    assert!(!response.has("P-Asserted-Identity"), "{response}");
     // What the operator trusts may say whose call it is, and hears what is said.
     let gateway = &scene.gateway;
     gateway.send(asserts(gateway.message("bob").set("From", "<sip:+49@example.net>;tag=f")).to_bytes());

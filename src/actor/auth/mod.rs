@@ -183,7 +183,6 @@ impl Worker {
                 // RFC 3261 §22.1: also of an ACK, which is asked nothing and has those of its INVITE.
                 let is_forwarded = request.method() != Method::Register;
                 let bare = Some(&request).filter(|_| is_forwarded).and_then(|request| {
-                    request.first(Name::ProxyAuthorization)?;
                     Message::parse(auth.shared.without_credentials(request)?.to_bytes()).ok()
                 });
                 Admitted::Onward(bare.unwrap_or(request))

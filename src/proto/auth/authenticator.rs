@@ -330,23 +330,26 @@ impl Shared {
     }
 
     /// The request without the credentials that were meant for this node, where it has some. Whoever gets a digest can try
-    /// passwords on it at leisure.
+    /// passwords on it at leisure, or use it here if the nonce was his.
     ///
-    /// RFC 3261 §22.3: what was meant for another proxy stays.
+    /// RFC 3261 §22.3: what was meant for another proxy stays. Departs from it in that what was meant for a UA goes too where
+    /// it is of a realm of ours: no UA asks for the passwords of this node but to have them.
     pub fn without_credentials(&self, request: &Message) -> Option<Wire> {
-        let is_ours = |value: &[u8]| {
-            Credentials::parse(value).is_ok_and(|credentials| self.rules.is_realm(&credentials.realm))
+        let is_ours = |value: &[u8]| match Credentials::realm_of(value) {
+            Ok(realm) => self.rules.is_realm(&realm),
+            Err(digest::Fault::Scheme) => is_basic(value),
+            Err(_) => true,
         };
-        let ours: Vec<usize> = (0..)
-            .zip(request.fields(Name::ProxyAuthorization))
-            .filter_map(|(index, value)| is_ours(value).then_some(index))
-            .collect();
-        if ours.is_empty() {
-            return None;
-        }
+        let names = [Name::ProxyAuthorization, Name::Authorization];
+        let ours = |name| {
+            let fields = (0..).zip(request.fields(name));
+            fields.filter_map(move |(index, value)| is_ours(value).then_some((name, index)))
+        };
+        let mut ours = names.into_iter().flat_map(ours).peekable();
+        ours.peek()?;
         let mut edit = Edit::new(request);
-        for index in ours {
-            edit.remove_nth(Name::ProxyAuthorization, index);
+        for (name, index) in ours {
+            edit.remove_nth(name, index);
         }
         Some(edit.finish())
     }
@@ -381,6 +384,11 @@ fn credentials(request: &Message, wanted: &Wanted) -> Result<Option<Credentials>
         }
     }
     wrong.map_or(Ok(None), Err)
+}
+
+/// A password as it is, for nobody knows which realm.
+fn is_basic(value: &[u8]) -> bool {
+    value.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Basic"))
 }
 
 /// Who they say they are.

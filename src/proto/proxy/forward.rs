@@ -207,7 +207,7 @@ impl Proxy {
     }
 
     /// Whether it is from an element that the operator named, and not from a UA.
-    fn is_trusted(&self, from: Source) -> bool {
+    pub(super) fn is_trusted(&self, from: Source) -> bool {
         self.upstreams.of(from).is_some() || self.settings.is_from_route(from)
     }
 

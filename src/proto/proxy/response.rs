@@ -119,6 +119,12 @@ impl Proxy {
         // RFC 3261 §16.7 step 3: the topmost Via is ours and comes off.
         let mut edit = Edit::new(response);
         edit.pop_via();
+        // RFC 3325 §5: as in requests between UAs.
+        let context = &self.contexts[slot as usize];
+        let is_of_uas = context.branches.iter().all(|branch| branch.target.is_ua());
+        if self.settings.proves_users && is_of_uas && !self.is_trusted(context.from) {
+            edit.remove(Name::PAssertedIdentity).remove(Name::RemotePartyId);
+        }
         add_challenges(&mut edit, challenges);
         if context.from.transport.is_reliable() {
             edit.ensure_content_length();

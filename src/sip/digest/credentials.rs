@@ -50,6 +50,13 @@ impl Credentials {
         })
     }
 
+    /// The realm that they are for, whatever else they say and whether or not they can be used; without the backslashes
+    /// that a reader may leave out. An error where they are no digest, or where readers may differ on what they say.
+    pub fn realm_of(value: &[u8]) -> Result<Vec<u8>, Fault> {
+        let realm = Fields::of_digest(value)?.need("realm")?;
+        Ok(realm.into_iter().filter(|octet| *octet != b'\\').collect())
+    }
+
     /// The field's value.
     pub fn to_value(&self) -> Vec<u8> {
         let mut out = Write::digest()

@@ -244,6 +244,36 @@ fn rfc3261_s22_3_what_was_for_this_node_goes_no_further_and_the_rest_does() {
 }
 
 #[test]
+fn no_other_ua_gets_what_a_password_of_this_node_was_used_for() {
+    let node = Node::new("a");
+    let digest = |more: &str| {
+        format!("Digest username=\"alice\", nonce=\"n\", uri=\"sip:bob@example.com\", response=\"0\", {more}")
+    };
+    let ours = [
+        digest("realm=\"example.com\""),
+        digest("realm=\"EXAMPLE.org\", algorithm=MD5-sess, qop=auth, nc=00000001, cnonce=\"c\""),
+        digest("realm=\"example.com\", qop=auth-int, nc=00000001, cnonce=\"c\""),
+        digest("realm=\"ex\\ample.com\""),
+        digest("realm=\"elsewhere\", realm=\"example.com\""),
+        digest("opaque=\"o\""),
+        "basic YWxpY2U6YWxpY2U=".to_owned(),
+    ];
+    let others = [digest("realm=\"elsewhere\""), "Bearer token".to_owned()];
+    for field in ["Proxy-Authorization", "Authorization"] {
+        for value in &ours {
+            let request = Draft::message(ALICE).line(format!("{field}: {value}")).make();
+            let onward = node.shared.without_credentials(&request);
+            let onward = onward.unwrap_or_else(|| panic!("it is left in: {field}: {value}")).to_bytes();
+            assert_eq!(onward, Draft::message(ALICE).make().bytes(), "{field}: {value}");
+        }
+        for value in &others {
+            let request = Draft::message(ALICE).line(format!("{field}: {value}")).make();
+            assert!(node.shared.without_credentials(&request).is_none(), "{field}: {value}");
+        }
+    }
+}
+
+#[test]
 fn what_is_stored_is_read_again() {
     let secrets = Secrets::of(&user("alice"), b"secret", &[Algorithm::Sha256, Algorithm::Md5]);
     let fields: Vec<(&str, &[u8])> = secrets.fields().map(|(name, value)| (name, value.as_bytes())).collect();
