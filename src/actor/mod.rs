@@ -27,6 +27,7 @@ pub mod dispatch;
 pub mod drain;
 pub mod event_count;
 pub mod event_log;
+pub mod expiry;
 pub mod flows;
 pub mod gate;
 pub mod key_ring;

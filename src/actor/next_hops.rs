@@ -72,11 +72,6 @@ impl NextHops {
         self.names.iter().any(|(_, name)| shown.has_domain(name))
     }
 
-    /// Whether any is reached over TLS.
-    pub fn use_tls(&self) -> bool {
-        !self.names.is_empty()
-    }
-
     /// The addresses of all of them. Those of upstreams are not known beforehand.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let routes = self.routes.iter().filter_map(|route| match &route.to {

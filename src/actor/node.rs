@@ -26,6 +26,7 @@ use super::auth::Auth;
 use super::auth::user_file::UserFileError;
 use super::cluster::join;
 use super::drain::drain;
+use super::expiry;
 use super::flows::FlowTable;
 use super::gate::Gate;
 use super::key_ring;
@@ -116,6 +117,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
     System::new().block_on(async {
         let admin = listeners.admin.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
         let node = Arc::new(node(config, next_hops, &listeners, workers)?);
+        expiry::look(&node);
         let arbiters: Vec<Arbiter> = (0..workers.get()).map(|_| Arbiter::new()).collect();
         let Started { under_way, links, upstreams } = workers::start(&node, &arbiters, listeners).await?;
         let membership = node.cluster.as_ref().map(|cluster| Membership::start(&node, cluster, links));
@@ -127,6 +129,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
             never = sum_up(&node) => match never {},
             never = serve_admin(admin, &node) => match never? {},
             never = reload(hangup, &node) => match never {},
+            never = expiry::watch(&node) => match never {},
             () = told_to_end(signals, &node, &under_way, &upstreams) => {}
         }
         if let Some(membership) = membership {
@@ -183,8 +186,7 @@ fn node(
         registrar: settings::registrar(&config),
         loads: (0..workers.get()).map(|_| Load::new(config.limits.max_queue_delay)).collect(),
         gate: Gate::new(&config.limits, &next_hops),
-        connector: connector(&config, &next_hops)
-            .map_err(|fault| StartError::Tls { section: "tls", fault })?,
+        connector: connector(&config).map_err(|fault| StartError::Tls { section: "tls", fault })?,
         next_hops,
         metrics: Metrics::new(),
         said: Said::default(),

@@ -7,9 +7,8 @@ use tokio::sync::Semaphore;
 use tokio_rustls::server::TlsStream;
 
 use super::key_ring;
-use super::next_hops::NextHops;
 use super::worker::Node;
-use crate::config::Config;
+use crate::config::{Config, NextHopTransport};
 use crate::metrics::Refused;
 use crate::net::tls::{self, Acceptor, Connector, Speaks};
 use crate::proto::locate;
@@ -35,11 +34,11 @@ impl Tls {
 }
 
 /// What next hops and other providers over TLS have to prove; none where there can be none.
-pub(super) fn connector(config: &Config, next_hops: &NextHops) -> Result<Option<Connector>, tls::Fault> {
+pub fn connector(config: &Config) -> Result<Option<Connector>, tls::Fault> {
     let may_be_tls =
         |proxy: &String| Uri::parse(proxy.as_bytes()).is_ok_and(|uri| locate::plan(&uri).may_be_tls());
-    let is_wanted =
-        next_hops.use_tls() || config.upstream.iter().flat_map(|upstream| &upstream.proxies).any(may_be_tls);
+    let is_wanted = config.proxy.next_hops().any(|next| next.transport == NextHopTransport::Tls)
+        || config.upstream.iter().flat_map(|upstream| &upstream.proxies).any(may_be_tls);
     let read = || Connector::read(config.tls.ca.as_deref(), config.tls.own());
     is_wanted.then(read).transpose()
 }

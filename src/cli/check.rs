@@ -2,11 +2,14 @@
 
 use std::io::stdout;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use flowhold::actor::auth::user_file::UserFile;
 use flowhold::actor::cluster::join;
-use flowhold::actor::tls::Tls;
+use flowhold::actor::expiry::ends_soon;
+use flowhold::actor::tls::{Tls, connector};
 use flowhold::config::{AuthMode, Config, Fault, Loaded, UserStore};
+use flowhold::net::tls;
 
 use super::{ConfigurationFiles, WRONG, say};
 
@@ -23,12 +26,8 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
             for Fault { file, key, reason } in warnings {
                 say(&mut stdout(), &format!("{file}: {key}: warning: {reason}"));
             }
-            if let Err(fault) = join::certificates(&config.cluster) {
-                say(&mut stdout(), &format!("cluster: {fault}"));
-                return ExitCode::from(WRONG);
-            }
-            if let Err(fault) = Tls::read(&config) {
-                say(&mut stdout(), &format!("tls: {fault}"));
+            if let Err(fault) = certificates(&config) {
+                say(&mut stdout(), &fault);
                 return ExitCode::from(WRONG);
             }
             if let Err(fault) = join::redis_of(&config) {
@@ -51,6 +50,28 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
             ExitCode::from(WRONG)
         }
     }
+}
+
+/// Whether the certificates are of use, and for how long.
+fn certificates(config: &Config) -> Result<(), String> {
+    let tls = |fault: tls::Fault| format!("tls: {fault}");
+    let links = join::certificates(&config.cluster).map_err(|fault| format!("cluster: {fault}"))?;
+    let listeners = Tls::read(config).map_err(tls)?.map(|tls| tls.acceptor.shown());
+    let dialing = connector(config).map_err(tls)?;
+    let links = links.and_then(|links| links.shown()).map(|shown| ("cluster", shown));
+    let listeners = listeners.unwrap_or_default().into_iter().map(|shown| ("tls", shown));
+    let dialing = dialing.and_then(|connector| connector.shown()).map(|shown| ("tls", shown));
+    let mut said = Vec::new();
+    for (section, shown) in links.into_iter().chain(listeners).chain(dialing) {
+        if let Some(end) = ends_soon(&shown, SystemTime::now()) {
+            let line = format!("{section}: {}: warning: {end}", shown.file.display());
+            if !said.contains(&line) {
+                say(&mut stdout(), &line);
+                said.push(line);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What a node would do, in a line.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::model::{Config, PingTimeout};
-use super::next_hop::{NextHopTransport, RouteTo};
+use super::next_hop::NextHopTransport;
 
 /// More than anybody needs to change keys, few enough to look through for each token.
 const MAX_TOKEN_KEYS: usize = 16;
@@ -194,13 +194,7 @@ fn check_proxy(config: &Config, found: &mut Findings) {
             "an edge proxy sends everything to its registrar, which knows who is registered: route there",
         );
     }
-    let uses = |transport: NextHopTransport| {
-        let routes = proxy.routes.iter().filter_map(|route| match &route.to {
-            RouteTo::NextHop(next) => Some(next),
-            RouteTo::Upstream(_) => None,
-        });
-        proxy.registrar.iter().chain(routes).any(|next| next.transport == transport)
-    };
+    let uses = |transport: NextHopTransport| proxy.next_hops().any(|next| next.transport == transport);
     // Via, Path and Record-Route towards a next hop name the listener of its transport.
     if uses(NextHopTransport::Udp) && config.listen.udp.is_empty() {
         found.fault(

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::auth::Auth;
 use super::listen::Listen;
-use super::next_hop::{self, NextHop, Route};
+use super::next_hop::{self, NextHop, Route, RouteTo};
 use super::secret::Secret;
 use super::tls::Tls;
 use super::units;
@@ -166,6 +166,17 @@ pub struct Proxy {
     pub routes: Vec<Route>,
     /// Transactions at a time over the whole node, at least one.
     pub max_transactions: usize,
+}
+
+impl Proxy {
+    /// All next hops, the registrar first.
+    pub fn next_hops(&self) -> impl Iterator<Item = &NextHop> {
+        let routes = self.routes.iter().filter_map(|route| match &route.to {
+            RouteTo::NextHop(next) => Some(next),
+            RouteTo::Upstream(_) => None,
+        });
+        self.registrar.iter().chain(routes)
+    }
 }
 
 /// `[tokens]`: flow tokens (RFC 5626 §5.2).

@@ -3,11 +3,13 @@
 //! An increment is one atomic add to a place known beforehand: families are arrays indexed by an enum, so that nothing is
 //! hashed, looked up or locked where messages pass. The text is made when somebody asks ([`Metrics::render`]).
 //!
+//! - `certificates`: when those end that the node shows
 //! - `family`: a metric with one label, as an array
 //! - `label`: the labels' values: why a flow was closed, why something was refused
 //! - `notices`: what of this is said in the log, and how often
 //! - `upstream`: flows to other providers, whose names the configuration has
 
+mod certificates;
 mod family;
 mod label;
 mod notices;
@@ -23,6 +25,7 @@ use prometheus_client::registry::Registry;
 
 use crate::sip::{Method, Transport};
 
+pub use certificates::Certificates;
 pub use family::{Counters, Gauges, Label};
 pub use label::{
     Authentication, BranchFailed, FlowClosed, LinkSide, RedisFailure, Refused, Status, TlsFailed,
@@ -87,6 +90,8 @@ pub struct Metrics {
     pub redis_failures: Counters<RedisFailure>,
     /// Flows to other providers.
     pub upstream: Upstreams,
+    /// When the certificates end that are shown.
+    pub certificates: Certificates,
 }
 
 impl Metrics {
@@ -138,6 +143,7 @@ impl Metrics {
             redis_unavailable: add(&mut registry, "redis_unavailable", "How often Redis became unavailable"),
             redis_failures: add(&mut registry, "redis_failures", "Commands to Redis that failed, by reason"),
             upstream: Upstreams::new(&mut registry),
+            certificates: Certificates::new(&mut registry),
             registry,
         }
     }

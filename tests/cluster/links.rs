@@ -65,6 +65,38 @@ fn with_certificates_links_are_tls_and_need_no_secret() {
 }
 
 #[test]
+fn certificates_of_another_ca_are_read_again_and_links_that_are_up_stay() {
+    let (redis, ca, next) = (RedisServer::start(), Ca::new(), Ca::new());
+    let start = |ca: &Ca, id| Node::start(&config(id, &redis, &keys_of(ca, id, &patient()), TOKENS));
+    let (a, b) = (start(&ca, "a"), start(&ca, "b"));
+    let ua = Client::tcp(&a);
+    ua.registers_outbound("alice", 1);
+    for node in ["a", "b"] {
+        next.issue(node, &[node]);
+        for end in ["pem", "key"] {
+            let file = format!("{node}.{end}");
+            std::fs::copy(next.path(&file), ca.path(&file)).unwrap();
+        }
+    }
+    std::fs::copy(next.path("ca.pem"), ca.path("ca.pem")).unwrap();
+    for node in [&a, &b] {
+        node.signal("-HUP");
+        wait_until("they are read again", || {
+            node.log()
+                .lines()
+                .any(|line| line.contains("read again") && line.contains("connections=\"links\""))
+        });
+    }
+    let c = start(&next, "c");
+    for node in [&b, &c] {
+        Client::udp(node).reaches("alice", &ua);
+    }
+    for node in [&a, &b, &c] {
+        assert!(!node.log().contains("link closed"));
+    }
+}
+
+#[test]
 fn a_certificate_is_good_for_the_node_that_it_names() {
     let (redis, ca) = (RedisServer::start(), Ca::new());
     let a = Node::start(&config("a", &redis, &keys_of(&ca, "a", &hasty()), TOKENS));

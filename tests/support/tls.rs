@@ -6,8 +6,9 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType, date_time_ymd};
 use tempfile::TempDir;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -44,11 +45,17 @@ impl Ca {
 
     /// Issues a certificate for these names (`sip:...` is a URI) as `FILE.pem`, with its key as `FILE.key`.
     pub(crate) fn issue(&self, file: &str, names: &[&str]) {
+        self.issue_until(file, names, SystemTime::now() + Duration::from_secs(365 * 24 * 60 * 60));
+    }
+
+    /// The same, good until then.
+    pub(crate) fn issue_until(&self, file: &str, names: &[&str], end: SystemTime) {
         let (uris, hosts): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.contains(':'));
         let hosts = hosts.into_iter().map(str::to_owned).collect::<Vec<_>>();
         let mut params = CertificateParams::new(hosts).unwrap();
         let uris = uris.into_iter().map(|uri| SanType::URI(uri.try_into().unwrap()));
         params.subject_alt_names.extend(uris);
+        params.not_after = date_time_ymd(1970, 1, 1) + end.duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         fs::write(self.path(&format!("{file}.pem")), certificate.pem()).unwrap();

@@ -6,6 +6,7 @@
 mod support;
 
 mod clients;
+mod expiry;
 mod handshake;
 mod listener;
 mod next_hops;

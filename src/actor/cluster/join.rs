@@ -86,6 +86,14 @@ pub fn certificates(cluster: &config::Cluster) -> Result<Option<tls::Links>, tls
     }
 }
 
+/// Reads the same files again, for links from now on.
+pub fn read_again(links: &tls::Links, cluster: &config::Cluster) -> Result<(), tls::Fault> {
+    match (&cluster.certificate, &cluster.private_key, &cluster.ca) {
+        (Some(certificate), Some(key), Some(ca)) => links.reload(certificate, key, ca),
+        _ => Ok(()),
+    }
+}
+
 /// What the location service goes by, in its memory or in its mirror of Redis.
 pub fn memory(config: &Config) -> memory::Settings {
     memory::Settings { remember: config.location.remember, max_aors: config.location.max_aors }

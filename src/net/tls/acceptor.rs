@@ -15,7 +15,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,13 +24,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::aws_lc_rs::Ticketer;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use tokio_rustls::rustls::{self, HandshakeKind, RootCertStore, ServerConfig, version};
+use tokio_rustls::rustls::{self, CertificateError, HandshakeKind, RootCertStore, ServerConfig, version};
 use tokio_rustls::server::TlsStream;
 
 use super::certificates::Certificates;
 use super::identity::Identities;
 use super::tickets::{Shared, Tickets};
-use super::{Fault, at, provider, read_certificates};
+use super::validity::not_after;
+use super::{Fault, Shown, at, provider, read_certificates};
 use crate::config::{ClientCertificates, Tls, TlsVersion};
 use crate::metrics::{TlsFailed, TlsHandshake};
 
@@ -57,6 +58,7 @@ pub struct Acceptor {
 struct Configs {
     sip: Arc<ServerConfig>,
     web_socket: Arc<ServerConfig>,
+    shown: Vec<Shown>,
 }
 
 /// Why there is no stream.
@@ -84,6 +86,11 @@ impl Acceptor {
         &self.domains
     }
 
+    /// Until when the certificates are good that are shown now.
+    pub fn shown(&self) -> Vec<Shown> {
+        self.configs.read().unwrap_or_else(PoisonError::into_inner).shown.clone()
+    }
+
     /// Reads them again, for connections from now on. When one is of no use, everything stays as it is.
     pub fn reload(&self, config: &Tls) -> Result<(), Fault> {
         let configs = Configs::read(config, &self.tickets)?;
@@ -107,11 +114,16 @@ impl Acceptor {
             Ok(Err(error)) => return Err(Failure::from(error)),
             Err(_) => return Err(Failure { reason: TlsFailed::Timeout, error: None }),
         };
-        let kind = match stream.get_ref().1.handshake_kind() {
-            Some(HandshakeKind::Resumed) => TlsHandshake::Resumed,
-            _ => TlsHandshake::Full,
-        };
-        Ok((stream, kind))
+        let (_, state) = stream.get_ref();
+        if state.handshake_kind() != Some(HandshakeKind::Resumed) {
+            return Ok((stream, TlsHandshake::Full));
+        }
+        // What is in a ticket was checked when it was shown, and may have come to its end since.
+        let shown = state.peer_certificates().and_then(<[_]>::first);
+        if shown.and_then(not_after).is_some_and(|end| end < SystemTime::now()) {
+            return Err(Failure::from(io::Error::other(rustls::Error::from(CertificateError::Expired))));
+        }
+        Ok((stream, TlsHandshake::Resumed))
     }
 
     fn config(&self, speaks: Speaks) -> Arc<ServerConfig> {
@@ -128,6 +140,7 @@ impl Configs {
         let own = config.certificate.as_deref().unwrap_or(Path::new(""));
         let provider = provider();
         let certificates = Certificates::read(config.pairs(), &provider)?;
+        let shown = certificates.shown().to_vec();
         let versions: &[_] = match config.min_version {
             TlsVersion::Tls12 => &[&version::TLS13, &version::TLS12],
             TlsVersion::Tls13 => &[&version::TLS13],
@@ -150,7 +163,7 @@ impl Configs {
             server.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
             Arc::new(server)
         };
-        Ok(Self { sip: speaking(&SIP), web_socket: speaking(&WEB_SOCKET) })
+        Ok(Self { sip: speaking(&SIP), web_socket: speaking(&WEB_SOCKET), shown })
     }
 }
 

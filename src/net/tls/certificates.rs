@@ -12,11 +12,14 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
-use super::{Fault, at, read_certificates, read_key};
+use super::{Fault, Shown, at, read_certificates, read_key};
 
 /// The certificates of a listener, at least one.
 #[derive(Debug)]
-pub(super) struct Certificates(Vec<Arc<CertifiedKey>>);
+pub(super) struct Certificates {
+    keys: Vec<Arc<CertifiedKey>>,
+    shown: Vec<Shown>,
+}
 
 impl Certificates {
     /// From pairs of files, a certificate with those between it and its CA, and its private key.
@@ -24,19 +27,27 @@ impl Certificates {
         pairs: impl Iterator<Item = (&'p Path, &'p Path)>,
         provider: &CryptoProvider,
     ) -> Result<Self, Fault> {
-        let read = |(certificate, key): (&Path, &Path)| {
+        let mut read = Self { keys: Vec::new(), shown: Vec::new() };
+        for (certificate, key) in pairs {
             let chain = read_certificates(certificate)?;
             let key = read_key(key)?;
-            CertifiedKey::from_der(chain, key, provider).map(Arc::new).map_err(at(certificate))
-        };
-        pairs.map(read).collect::<Result<_, _>>().map(Self)
+            read.shown.extend(Shown::of(certificate, &chain));
+            let key = CertifiedKey::from_der(chain, key, provider).map_err(at(certificate))?;
+            read.keys.push(Arc::new(key));
+        }
+        Ok(read)
+    }
+
+    /// Until when they are good.
+    pub(super) fn shown(&self) -> &[Shown] {
+        &self.shown
     }
 
     /// The one that is shown to who dialed `name`.
     fn for_name(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let name = name.and_then(|name| ServerName::try_from(name).ok());
-        let named = name.and_then(|name| self.0.iter().find(|certificate| stands_for(certificate, &name)));
-        named.or(self.0.first()).cloned()
+        let named = name.and_then(|name| self.keys.iter().find(|certificate| stands_for(certificate, &name)));
+        named.or(self.keys.first()).cloned()
     }
 }
 
@@ -85,7 +96,7 @@ mod tests {
             (Some("example.org"), 0),
         ] {
             let chosen = certificates.for_name(name).unwrap();
-            assert!(Arc::ptr_eq(&chosen, &certificates.0[shown]), "{name:?}");
+            assert!(Arc::ptr_eq(&chosen, &certificates.keys[shown]), "{name:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -19,16 +19,65 @@ use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-use super::{Fault, Identities, at, provider, read_certificates, read_key, read_roots};
+use super::{Fault, Identities, Shown, at, provider, read_certificates, read_key, read_roots};
 
 /// The end of TLS that dials.
-#[derive(Clone)]
-pub struct Connector(TlsConnector);
+pub struct Connector(RwLock<End>);
+
+struct End {
+    tls: TlsConnector,
+    shown: Option<Shown>,
+}
 
 impl Connector {
     /// Which trusts the CAs of `ca`, or those that the system trusts, and shows a certificate where it is asked for one and
     /// has one, with its key.
     pub fn read(ca: Option<&Path>, shown: Option<(&Path, &Path)>) -> Result<Self, Fault> {
+        End::read(ca, shown).map(Self::from)
+    }
+
+    /// Reads the files again, for connections from now on. When one is of no use, everything stays as it is.
+    pub fn reload(&self, ca: Option<&Path>, shown: Option<(&Path, &Path)>) -> Result<(), Fault> {
+        let end = End::read(ca, shown)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = end;
+        Ok(())
+    }
+
+    /// Which takes anybody: for trying out.
+    pub fn that_trusts_anybody() -> Result<Self, Fault> {
+        let provider = provider();
+        let algorithms = provider.signature_verification_algorithms;
+        End::new(provider, Verifier { roots: None, algorithms }, None).map(Self::from)
+    }
+
+    /// The certificate that it has.
+    pub fn shown(&self) -> Option<Shown> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).shown.clone()
+    }
+
+    /// Shakes hands with who was dialed as `host`: a name, or an address (of IPv6 with or without brackets).
+    pub async fn connect<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+        let name = match host.parse::<IpAddr>() {
+            Ok(address) => ServerName::from(address),
+            Err(_) => ServerName::try_from(host.to_owned()).map_err(io::Error::other)?,
+        };
+        let tls = self.0.read().unwrap_or_else(PoisonError::into_inner).tls.clone();
+        tls.connect(name, stream).await
+    }
+}
+
+impl From<End> for Connector {
+    fn from(end: End) -> Self {
+        Self(RwLock::new(end))
+    }
+}
+
+impl End {
+    fn read(ca: Option<&Path>, shown: Option<(&Path, &Path)>) -> Result<Self, Fault> {
         let roots = match ca {
             Some(ca) => read_roots(ca)?,
             None => system_roots(),
@@ -36,13 +85,6 @@ impl Connector {
         let provider = provider();
         let algorithms = provider.signature_verification_algorithms;
         Self::new(provider, Verifier { roots: Some(roots), algorithms }, shown)
-    }
-
-    /// Which takes anybody: for trying out.
-    pub fn that_trusts_anybody() -> Result<Self, Fault> {
-        let provider = provider();
-        let algorithms = provider.signature_verification_algorithms;
-        Self::new(provider, Verifier { roots: None, algorithms }, None)
     }
 
     fn new(
@@ -56,26 +98,15 @@ impl Connector {
             .map_err(at(own))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
-        let client = match shown {
-            None => client.with_no_client_auth(),
-            Some((certificate, key)) => client
-                .with_client_auth_cert(read_certificates(certificate)?, read_key(key)?)
-                .map_err(at(certificate))?,
+        let (client, shown) = match shown {
+            None => (client.with_no_client_auth(), None),
+            Some((certificate, key)) => {
+                let chain = read_certificates(certificate)?;
+                let shown = Shown::of(certificate, &chain);
+                (client.with_client_auth_cert(chain, read_key(key)?).map_err(at(certificate))?, shown)
+            }
         };
-        Ok(Self(TlsConnector::from(Arc::new(client))))
-    }
-
-    /// Shakes hands with who was dialed as `host`: a name, or an address (of IPv6 with or without brackets).
-    pub async fn connect<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
-        let name = match host.parse::<IpAddr>() {
-            Ok(address) => ServerName::from(address),
-            Err(_) => ServerName::try_from(host.to_owned()).map_err(io::Error::other)?,
-        };
-        self.0.connect(name, stream).await
+        Ok(Self { tls: TlsConnector::from(Arc::new(client)), shown })
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -14,19 +14,63 @@ use tokio_rustls::rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use tokio_rustls::rustls::{self, ClientConfig, ServerConfig, version};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use super::{Fault, at, provider, read_certificates, read_key, read_roots};
+use super::{Fault, Shown, at, provider, read_certificates, read_key, read_roots};
 
 /// Both ends of TLS between nodes.
-#[derive(Clone)]
-pub struct Links {
+pub struct Links(RwLock<Ends>);
+
+struct Ends {
     acceptor: TlsAcceptor,
     connector: TlsConnector,
+    shown: Option<Shown>,
 }
 
 impl Links {
     /// From this node's certificate with those between it and the CA, its key, and the CA of all nodes.
     pub fn read(certificate: &Path, private_key: &Path, ca: &Path) -> Result<Self, Fault> {
+        Ok(Self(RwLock::new(Ends::read(certificate, private_key, ca)?)))
+    }
+
+    /// Reads the files again, for links from now on. When one is of no use, everything stays as it is.
+    pub fn reload(&self, certificate: &Path, private_key: &Path, ca: &Path) -> Result<(), Fault> {
+        let ends = Ends::read(certificate, private_key, ca)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = ends;
+        Ok(())
+    }
+
+    /// This node's certificate.
+    pub fn shown(&self) -> Option<Shown> {
+        self.ends().shown.clone()
+    }
+
+    /// The end that was dialed. Which node the other one is, it still has to say: see [`names`].
+    pub async fn accept<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let acceptor = self.ends().acceptor.clone();
+        acceptor.accept(stream).await.map(TlsStream::Server)
+    }
+
+    /// The end that dials `node`, which has to show a certificate of that name.
+    pub async fn connect<S>(&self, node: &str, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let name = server_name(node).ok_or_else(|| io::Error::other("its id is no DNS name"))?;
+        let connector = self.ends().connector.clone();
+        connector.connect(name, stream).await.map(TlsStream::Client)
+    }
+
+    fn ends(&self) -> RwLockReadGuard<'_, Ends> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ends {
+    fn read(certificate: &Path, private_key: &Path, ca: &Path) -> Result<Self, Fault> {
         let chain = read_certificates(certificate)?;
+        let shown = Shown::of(certificate, &chain);
         let key = read_key(private_key)?;
         let roots = Arc::new(read_roots(ca)?);
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider())
@@ -47,24 +91,8 @@ impl Links {
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(server)),
             connector: TlsConnector::from(Arc::new(client)),
+            shown,
         })
-    }
-
-    /// The end that was dialed. Which node the other one is, it still has to say: see [`names`].
-    pub async fn accept<S>(&self, stream: S) -> io::Result<TlsStream<S>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        self.acceptor.accept(stream).await.map(TlsStream::Server)
-    }
-
-    /// The end that dials `node`, which has to show a certificate of that name.
-    pub async fn connect<S>(&self, node: &str, stream: S) -> io::Result<TlsStream<S>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let name = server_name(node).ok_or_else(|| io::Error::other("its id is no DNS name"))?;
-        self.connector.connect(name, stream).await.map(TlsStream::Client)
     }
 }
 
@@ -170,8 +198,8 @@ mod tests {
         let (dialed, accepted) = link(&ours.node("a"), "b", &theirs.node("b")).await;
         assert!(dialed.is_err() && accepted.is_err());
         // One that takes any server, and has nothing of ours to show.
-        let mut stranger = ours.node("a");
-        stranger.connector = TlsConnector::from(Arc::new(
+        let stranger = ours.node("a");
+        stranger.0.write().unwrap().connector = TlsConnector::from(Arc::new(
             ClientConfig::builder_with_provider(provider())
                 .with_safe_default_protocol_versions()
                 .unwrap()
@@ -184,6 +212,28 @@ mod tests {
         ));
         let (dialed, accepted) = link(&stranger, "b", &ours.node("b")).await;
         assert!(dialed.is_err() && accepted.is_err());
+    }
+
+    #[tokio::test]
+    async fn files_are_read_again_and_links_that_are_up_stay() {
+        let (old, new) = (Ca::new(), Ca::new());
+        let (a, b) = (old.node("a"), old.node("b"));
+        let (dialed, up) = link(&a, "b", &b).await;
+        dialed.unwrap();
+        let reload = |links: &Links, ca: &Ca, id: &str| {
+            ca.node(id);
+            links.reload(&ca.path("node.pem"), &ca.path("node.key"), &ca.path("ca.pem"))
+        };
+        reload(&b, &new, "b").unwrap();
+        assert!(link(&a, "b", &b).await.0.is_err(), "of another CA");
+        reload(&a, &new, "a").unwrap();
+        link(&a, "b", &b).await.0.unwrap();
+        fs::write(new.path("node.key"), "").unwrap();
+        let nonsense = a.reload(&new.path("node.pem"), &new.path("node.key"), &new.path("ca.pem"));
+        assert!(nonsense.is_err());
+        link(&a, "b", &b).await.0.unwrap();
+        assert!(names(&up.unwrap(), "a"));
+        assert_eq!(&*a.shown().unwrap().name, "a");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! - `certificates`: which certificate a listener shows, by the name that is asked for
 //! - `connector`: towards next hops, whose certificate has to name them
 //! - `identity`: whom a certificate stands for in SIP's words
+//! - `validity`: until when a certificate is good
 //! - `tickets`: by which a client resumes at any node of a cluster
 
 mod acceptor;
@@ -13,6 +14,7 @@ mod connector;
 mod identity;
 mod links;
 mod tickets;
+mod validity;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +29,7 @@ pub use connector::Connector;
 pub use identity::Identities;
 pub use links::{Links, names};
 pub use tickets::Shared as SharedTickets;
+pub use validity::Shown;
 
 /// Why a file of certificates or keys is of no use.
 #[derive(Debug, thiserror::Error)]
