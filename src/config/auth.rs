@@ -20,6 +20,8 @@ pub struct Auth {
     /// The algorithms that are offered, at least one, the first above the others.
     #[serde(deserialize_with = "units::algorithms")]
     pub algorithms: Vec<Algorithm>,
+    /// Whether the URI of a digest has to be the Request-URI.
+    pub check_uri: bool,
     /// Where the users are.
     #[serde(deserialize_with = "units::user_store")]
     pub store: UserStore,

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::program::{Program, free_port};
-use crate::support::{Client, Node, wait_until, wait_until_within};
+use crate::support::digest::{Login, Users};
+use crate::support::{Client, Node, Request, wait_until, wait_until_within};
 
 /// A run of SIPp. `mode` is as it calls them: t1 for one TCP connection, tn for one per call, u1 for one UDP socket.
 struct Sipp {
@@ -96,10 +97,15 @@ struct Ua {
 impl Ua {
     #[track_caller]
     fn registered(node: &Node, mode: &str, name: &'static str, answer: &str) -> Self {
+        Self::registered_by(node, "ua.xml", mode, name, answer)
+    }
+
+    #[track_caller]
+    fn registered_by(node: &Node, scenario: &str, mode: &str, name: &'static str, answer: &str) -> Self {
         let bindings = node.metric("bindings");
         let answer = path_of(answer);
         let options = ["-oocsf", &answer, "-m", "1", "-s", name, "-cid_str", "registration"];
-        let sipp = Sipp::start(node, mode, "ua.xml", &options);
+        let sipp = Sipp::start(node, mode, scenario, &options);
         wait_until("the UA is registered", || node.metric("bindings") > bindings);
         Self { sipp, name }
     }
@@ -107,8 +113,23 @@ impl Ua {
     #[track_caller]
     fn ends(self, node: &Node) {
         let client = Client::tcp(node);
-        client.ask(&client.message(self.name).call_id("registration")).expect_status(200);
+        client.ask(&self.end(&client)).expect_status(200);
         self.sipp.assert_success();
+    }
+
+    /// The same, told by a user.
+    #[track_caller]
+    fn ends_by(self, node: &Node, user: &str, password: &str) {
+        let client = Client::tcp(node);
+        let challenge = client.ask(&self.end(&client)).expect_status(407);
+        let request = Login::new(&challenge, user, password).prove(self.end(&client));
+        client.ask(&request).expect_status(200);
+        self.sipp.assert_success();
+    }
+
+    /// What its own call waits for.
+    fn end(&self, client: &Client) -> Request {
+        client.message(self.name).call_id("registration")
     }
 }
 
@@ -153,6 +174,11 @@ fn calls(node: &Node, modes: [(&str, &str); 2], calls: u32, rate: u32) {
     for ua in uas {
         ua.ends(node);
     }
+    assert_nothing_is_left(node);
+}
+
+#[track_caller]
+fn assert_nothing_is_left(node: &Node) {
     // Over UDP the last ones wait for repeats for 32 s.
     let kinds = ["invite_server", "invite_client", "non_invite_server", "non_invite_client"];
     let left = || kinds.map(|kind| node.metric(&format!("transactions{{kind=\"{kind}\"}}")));
@@ -172,4 +198,33 @@ fn sipp_calls_sipp_within_one_transport() {
     for modes in [[("t1", "t1"), ("u1", "u1")], [("u1", "u1"), ("tn", "t1")]] {
         calls(&Node::start(&format!("{PATIENT}[proxy]\nt1 = \"100ms\"\n")), modes, 60, 20);
     }
+}
+
+/// UAs that have to prove each request: they register, and call one another.
+fn with_passwords(mode: &str) {
+    let users = Users::new(&[("ua", "secret"), ("caller", "word")]);
+    // It knows MD5 alone, gives up when it meets another first, and makes the digest of the node's address.
+    let keys = users.keys("flow_trust = \"0s\"\nalgorithms = [\"MD5\"]\ncheck_uri = false");
+    let node = Node::start(&format!("{PATIENT}[registrar]\nmax_bindings = 100\n{keys}"));
+    Sipp::start(&node, mode, "register_with_password.xml", &["-m", "100", "-r", "100"]).assert_success();
+    wait_until("all bindings are gone", || node.metric("bindings") == 0);
+
+    let ua = Ua::registered_by(&node, "ua_with_password.xml", mode, "ua", "answer_caller_with_password.xml");
+    Sipp::start(&node, mode, "caller_with_password.xml", &["-m", "200", "-r", "40", "-s", "ua"])
+        .assert_success();
+    // Each of them asked for, and each given: a REGISTER and its removal, an INVITE and its BYE, and the UA's own.
+    let counted = |outcome: &str| node.metric(&format!("authentications_total{{outcome=\"{outcome}\"}}"));
+    assert_eq!([counted("challenged"), counted("proved"), counted("wrong_password")], [601, 601, 0]);
+    ua.ends_by(&node, "caller", "word");
+    assert_nothing_is_left(&node);
+}
+
+#[test]
+fn sipp_proves_its_passwords_over_tcp() {
+    with_passwords("t1");
+}
+
+#[test]
+fn sipp_proves_its_passwords_over_udp() {
+    with_passwords("u1");
 }

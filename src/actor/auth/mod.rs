@@ -89,6 +89,7 @@ fn rules(config: &Config, next_hops: &NextHops, tokens: &Arc<KeyRing>) -> Rules 
         domains: config.node.domains.iter().map(octets).collect(),
         realm: Some(&auth.realm).filter(|realm| !realm.is_empty()).map(octets),
         algorithms: algorithms(&auth.algorithms),
+        checks_uri: auth.check_uri,
         strangers: match auth.strangers {
             config::Strangers::Refuse => Strangers::Refuse,
             config::Strangers::Accept => Strangers::Accept,

@@ -201,7 +201,7 @@ impl Authenticator {
             return Step::from(answering.challenge(&wanted, &nonce, Outcome::Challenged));
         };
         // RFC 7616 §3.4.6: the digest is of another resource's URI.
-        if !is_same_resource(&credentials.uri, request.request_uri()) {
+        if shared.rules.checks_uri && !is_same_resource(&credentials.uri, request.request_uri()) {
             return Step::from(answering.bad_request("Digest of Another URI"));
         }
         if let Some(step) = self.throttle(shared, now, (request, source), &wanted.who) {

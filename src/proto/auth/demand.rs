@@ -36,6 +36,8 @@ pub struct Rules {
     pub realm: Option<Box<[u8]>>,
     /// The algorithms that are offered, the strongest first.
     pub algorithms: Vec<Algorithm>,
+    /// Whether the URI of a digest has to be the Request-URI.
+    pub checks_uri: bool,
     /// What becomes of requests from other domains.
     pub strangers: Strangers,
     /// AORs with other providers.

@@ -126,6 +126,21 @@ fn the_nonce_of_one_node_is_good_at_another_and_gives_no_trust_there() {
 }
 
 #[test]
+fn the_digest_of_another_uri_is_taken_where_the_operator_says_so() {
+    let terms = Terms { streams: Duration::ZERO, udp: Duration::ZERO };
+    let mut node = Node::with("a", terms, |rules| rules.checks_uri = false);
+    let register = Draft::register(ALICE);
+    let mut login = challenged(&mut node, &register, &tcp(1), "alice", "alice");
+    let mut of_the_node = |method: &str| {
+        let credentials = login.credentials(method, b"sip:192.0.2.9:5060", "c").remove(0).1;
+        format!("Authorization: {}", String::from_utf8(credentials).unwrap())
+    };
+    let (right, wrong) = (of_the_node("REGISTER"), of_the_node("MESSAGE"));
+    assert_eq!(node.outcome(&Draft::register(ALICE).line(&right).make(), &tcp(1)), Outcome::Proved);
+    assert_eq!(node.outcome(&Draft::register(ALICE).line(&wrong).make(), &tcp(1)), Outcome::WrongPassword);
+}
+
+#[test]
 fn rfc7616_s3_4_6_the_digest_of_another_uri_is_a_bad_request() {
     let mut node = Node::new("a");
     let message = Draft::message(ALICE);

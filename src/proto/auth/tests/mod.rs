@@ -56,6 +56,7 @@ impl Node {
     fn with(node: &str, terms: Terms, change: impl FnOnce(&mut Rules)) -> Self {
         let tokens = Arc::new(KeyRing::new([(1, SECRET)]).unwrap());
         let mut rules = Rules {
+            checks_uri: true,
             domains: vec![b"example.com".as_slice().into(), b"example.org".as_slice().into()],
             realm: None,
             algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
