@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::sip::peer_of;
+
 /// Why a connection is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -33,7 +35,7 @@ struct Open {
 #[derive(Debug)]
 pub struct Permit {
     admission: Arc<Admission>,
-    /// Whose connection it is, once that is known.
+    /// Whose connection it is, once that is known, as [`peer_of`] has it.
     address: Option<IpAddr>,
 }
 
@@ -72,6 +74,7 @@ impl Admission {
 impl Permit {
     /// The connection, so far nobody's, is from `address`.
     pub fn named(mut self, address: IpAddr) -> Result<Permit, Refusal> {
+        let address = peer_of(address);
         let mut open = self.admission.lock();
         let from_address = open.per_address.entry(address).or_default();
         let full = *from_address >= self.admission.max_per_address;
@@ -130,6 +133,18 @@ mod tests {
         let _first = first.named(HERE).unwrap();
         assert_eq!(second.named(HERE).unwrap_err(), Refusal::Address);
         assert_eq!(admission.total(), 2, "who is refused makes room");
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address_and_an_address_of_ipv4_is_one_in_any_words() {
+        let admission = Admission::new(10, 1);
+        let admit = |address: &str| admission.admit(address.parse().unwrap());
+        let _first = admit("2001:db8::1").unwrap();
+        assert_eq!(admit("2001:db8::ffff:2").unwrap_err(), Refusal::Address);
+        let _other = admit("2001:db8:0:1::1").unwrap();
+        let _mapped = admit("::ffff:192.0.2.1").unwrap();
+        assert_eq!(admit("192.0.2.1").unwrap_err(), Refusal::Address);
+        let _beside = admit("192.0.2.2").unwrap();
     }
 
     #[test]

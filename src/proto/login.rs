@@ -149,7 +149,7 @@ mod tests {
             let [(Name::Authorization, credentials)] = &credentials(&mut login)[..] else { panic!("one") };
             let ha1 = Ha1::of(digest::Algorithm::Sha256, b"alice", b"r", b"secret");
             assert!(credentials.is_right(&ha1, b"REGISTER"));
-            assert_eq!(credentials.protection.as_ref().unwrap().count, count);
+            assert_eq!(credentials.protection.as_ref().unwrap().count(), count);
             login.begin();
         }
     }
@@ -173,7 +173,7 @@ mod tests {
         login.challenged(&response(401, &[stale])).unwrap();
         let next = credentials(&mut login);
         assert_eq!(next[0].1.nonce, b"9");
-        assert_eq!(next[0].1.protection.as_ref().unwrap().count, 1, "a new nonce is counted anew");
+        assert_eq!(next[0].1.protection.as_ref().unwrap().count(), 1, "a new nonce is counted anew");
         login.challenged(&response(401, &[stale])).unwrap();
         login.begin();
         login.challenged(&response(401, &[MD5])).unwrap();

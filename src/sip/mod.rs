@@ -10,6 +10,7 @@
 //! | forwarding as a list of slices | `edit.rs`, `wire.rs` |
 //! | requests and responses of our own | `request.rs`, `response.rs` |
 //! | `received` and `rport` | `source.rs` |
+//! | which addresses are one peer | `peer.rs` |
 //! | messages and pings in a stream | `framing.rs` |
 //! | the same in WebSocket: handshake, frames | `websocket/` |
 //! | STUN Binding on a SIP port, both sides | `stun/` |
@@ -26,6 +27,7 @@ mod message;
 mod method;
 mod name;
 mod params;
+mod peer;
 mod request;
 mod response;
 mod shape;
@@ -47,6 +49,7 @@ pub use message::{CSeq, Message};
 pub use method::{Method, Transport};
 pub use name::Name;
 pub use params::{Params, unquote};
+pub use peer::peer_of;
 pub use request::Request;
 pub use response::Response;
 pub use shape::{Misshapen, Shape};

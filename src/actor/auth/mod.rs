@@ -32,8 +32,8 @@ use crate::config::{self, AuthMode, Config};
 use crate::metrics::{Authentication, Status};
 use crate::proto::Source;
 use crate::proto::auth::{
-    Answer, Authenticator, Failures, Found, Nonces, Outcome, Question, Repeats, Replay, Rules, Shared, Step,
-    Strangers, Terms, Trust, User,
+    Answer, Authenticator, Failures, Found, Nonces, Outcome, Patience, Question, Repeats, Replay, Rules,
+    Shared, Step, Strangers, Terms, Trust, User,
 };
 use crate::proto::pace::Asker;
 use crate::proto::proxy::{Exit, Matcher};
@@ -123,9 +123,10 @@ pub fn authenticator(config: &Config) -> Option<Authenticator> {
     // Rounded up, so that a small limit leaves every worker something.
     let limit = auth.remembered.div_ceil(usize::from(config.node.worker_count()));
     let terms = Terms { streams: auth.flow_trust, udp: auth.flow_trust_udp };
+    let patience = Patience { transaction: config.proxy.t1 * TRANSACTION, acked: config.proxy.t4 };
     Some(Authenticator {
         trust: Trust::new(terms, limit, (rand::random(), rand::random())),
-        repeats: Repeats::new(limit, config.proxy.t1 * TRANSACTION, (rand::random(), rand::random())),
+        repeats: Repeats::new(limit, patience, (rand::random(), rand::random())),
     })
 }
 
@@ -241,7 +242,7 @@ fn log(answer: &Answer, request: &Message, source: &Source) {
     let (peer, transport) = (source.flow.remote, source.transport.as_uri_str());
     let user = Text(answer.username.as_deref().unwrap_or_default());
     let method = Text(request.method_bytes());
-    let reason = Authentication::from(answer.why).as_str();
+    let reason = label(answer.why).map_or("", Authentication::as_str);
     match answer.why {
         why if why.is_failure() => {
             info!(target: "flowhold::auth", %peer, %transport, %reason, %method, %user, "authentication failed");
@@ -257,28 +258,38 @@ fn log(answer: &Answer, request: &Message, source: &Source) {
 }
 
 fn count(node: &Node, outcome: Outcome) {
-    if outcome != Outcome::Unasked {
-        node.metrics.authentications.inc(Authentication::from(outcome));
+    if let Some(label) = label(outcome) {
+        node.metrics.authentications.inc(label);
     }
 }
 
-impl From<Outcome> for Authentication {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Proved => Self::Proved,
-            // Not counted.
-            Outcome::Unasked | Outcome::Trusted => Self::Trusted,
-            Outcome::Repeated => Self::Repeated,
-            Outcome::Challenged => Self::Challenged,
-            Outcome::Stale => Self::Stale,
-            Outcome::Replayed => Self::Replayed,
-            Outcome::WrongPassword => Self::WrongPassword,
-            Outcome::UnknownUser => Self::UnknownUser,
-            Outcome::NotOwn => Self::NotOwn,
-            Outcome::Stranger => Self::Stranger,
-            Outcome::Malformed => Self::Malformed,
-            Outcome::Throttled => Self::Throttled,
-            Outcome::Unavailable => Self::Unavailable,
-        }
+/// What it is counted as; none: it is not, because nothing was asked.
+fn label(outcome: Outcome) -> Option<Authentication> {
+    Some(match outcome {
+        Outcome::Unasked => return None,
+        Outcome::Proved => Authentication::Proved,
+        Outcome::Trusted => Authentication::Trusted,
+        Outcome::Repeated => Authentication::Repeated,
+        Outcome::Challenged | Outcome::OtherNonce => Authentication::Challenged,
+        Outcome::Stale => Authentication::Stale,
+        Outcome::Replayed => Authentication::Replayed,
+        Outcome::WrongPassword => Authentication::WrongPassword,
+        Outcome::UnknownUser => Authentication::UnknownUser,
+        Outcome::NotOwn => Authentication::NotOwn,
+        Outcome::Stranger => Authentication::Stranger,
+        Outcome::Malformed => Authentication::Malformed,
+        Outcome::Throttled => Authentication::Throttled,
+        Outcome::Unavailable => Authentication::Unavailable,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_nothing_is_not_counted() {
+        assert_eq!(label(Outcome::Unasked), None);
+        assert_eq!(label(Outcome::Trusted), Some(Authentication::Trusted));
     }
 }

@@ -36,6 +36,9 @@ pub(super) struct Answering<'a> {
 
 impl Answering<'_> {
     /// 401 or 407.
+    ///
+    /// RFC 7616 §3.3: stale says that it was the nonce alone. It also says so of a nonce that is not ours, whatever the
+    /// password: that gives nothing away, and a UA whose address has changed does not ask its user for another one.
     pub(super) fn challenge(&self, wanted: &Wanted, nonce: &str, why: Outcome) -> Answer {
         let (status, reason, name) = if wanted.by_registrar {
             (401, "Unauthorized", Name::WwwAuthenticate)
@@ -43,14 +46,18 @@ impl Answering<'_> {
             (407, "Proxy Authentication Required", Name::ProxyAuthenticate)
         };
         // RFC 8760 §2.3: a challenge for each algorithm, the one that is liked best at the top.
-        let values = self.rules.algorithms.iter().map(|algorithm| {
+        let realms = self.rules.realms(self.request, &wanted.who);
+        let values = realms
+            .iter()
+            .flat_map(|realm| self.rules.algorithms.iter().map(move |algorithm| (realm, algorithm)));
+        let values = values.map(|(realm, algorithm)| {
             let challenge = Challenge {
-                realm: wanted.realm.to_vec(),
+                realm: realm.to_vec(),
                 nonce: nonce.as_bytes().to_vec(),
                 opaque: None,
                 algorithm: Some(*algorithm),
                 has_qop: true,
-                is_stale: matches!(why, Outcome::Stale | Outcome::Replayed),
+                is_stale: matches!(why, Outcome::OtherNonce | Outcome::Stale | Outcome::Replayed),
             };
             (name, challenge.to_value())
         });

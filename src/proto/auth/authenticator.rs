@@ -14,14 +14,15 @@ use super::answer::{Answer, Answering, is_acked};
 use super::demand::{Demand, Rules, Wanted, Who};
 use super::failures::Failures;
 use super::keys::{self, Keys};
-use super::nonce::Nonces;
+use super::nonce::{Nonces, Reading};
+use super::offered::{Offered, offered};
 use super::repeats::Repeats;
 use super::replay::Replay;
 use super::secrets::{Form, Secrets, User};
 use super::trust::Trust;
 use crate::proto::{Source, hex};
-use crate::sip::digest::{self, Algorithm, Credentials, Ha1};
-use crate::sip::{Edit, Message, Method, Name, Uri, Wire};
+use crate::sip::digest::{Algorithm, Credentials, Ha1, Protection};
+use crate::sip::{Edit, Message, Method, Name, Uri, Wire, peer_of};
 
 /// How many parts the node's tables have, so that workers seldom meet at one lock.
 const PARTS: usize = 16;
@@ -81,7 +82,9 @@ pub enum Outcome {
     Proved,
     /// It had no credentials, or none that can be used.
     Challenged,
-    /// Its nonce has aged, or is another's; the credentials are right.
+    /// Its nonce was not made by us for its address: its password was not looked at.
+    OtherNonce,
+    /// Its nonce has aged; the credentials are right.
     Stale,
     /// Its nonce was used for another request; the credentials are right.
     Replayed,
@@ -129,7 +132,7 @@ impl Shared {
     }
 
     fn failures(&self, peer: IpAddr) -> MutexGuard<'_, Failures> {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(peer);
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(peer_of(peer));
         lock(&self.failures, hash)
     }
 
@@ -175,6 +178,9 @@ impl Authenticator {
         source: &Source,
     ) -> Step {
         if request.method() == Method::Ack {
+            if !source.transport.is_reliable() {
+                self.repeats.acked(now, request, source.flow.remote);
+            }
             return if is_acked(&shared.keys, request) { Step::Absorb } else { Step::Pass(Outcome::Unasked) };
         }
         let answering = shared.answering(request, source);
@@ -187,18 +193,24 @@ impl Authenticator {
         if !source.transport.is_reliable() && self.repeats.has(now, request, source.flow.remote) {
             return Step::Pass(Outcome::Repeated);
         }
-        let credentials = match credentials(request, &wanted) {
+        let at = (now, source.ip());
+        let Ok(offered) = offered(request, &wanted, (&shared.rules, &shared.nonces), at) else {
             // RFC 7616 §3.4: what lacks a part is a bad request.
-            Err(_) => return Step::from(answering.bad_request("Malformed Credentials")),
-            Ok(credentials) => credentials.filter(|credentials| shared.rules.can_use(credentials)),
+            return Step::from(answering.bad_request("Malformed Credentials"));
         };
         let is_trusted = || self.is_trusted(now, request, source, &wanted.who);
-        let Some(credentials) = credentials else {
-            if is_trusted() {
-                return Step::Pass(Outcome::Trusted);
+        let (credentials, realm) = match offered {
+            // Whoever can forge a source address could fail in another's name: a password is looked at, and a failure
+            // counted, only where our nonce has arrived.
+            Some(Offered { nonce: Reading::Good(_) | Reading::Aged, credentials, realm }) => {
+                (credentials, realm)
             }
-            let nonce = shared.nonces.mint(now, random, source.ip());
-            return Step::from(answering.challenge(&wanted, &nonce, Outcome::Challenged));
+            Some(_) | None if is_trusted() => return Step::Pass(Outcome::Trusted),
+            other => {
+                let why = if other.is_some() { Outcome::OtherNonce } else { Outcome::Challenged };
+                let nonce = shared.nonces.mint(now, random, source.ip());
+                return Step::from(answering.challenge(&wanted, &nonce, why));
+            }
         };
         // RFC 7616 §3.4.6: the digest is of another resource's URI.
         if shared.rules.checks_uri && !is_same_resource(&credentials.uri, request.request_uri()) {
@@ -207,7 +219,7 @@ impl Authenticator {
         if let Some(step) = self.throttle(shared, now, (request, source), &wanted.who) {
             return step;
         }
-        let (user, form) = claimed(&credentials, &wanted.realm);
+        let (user, form) = claimed(&credentials, &realm);
         Step::Ask(Box::new(Question { user, form, credentials, wanted }))
     }
 
@@ -293,8 +305,8 @@ impl Authenticator {
         {
             return Step::from(answering.forbidden(Outcome::NotOwn));
         }
-        let count = credentials.protection.as_ref().map_or(0, |protection| protection.count);
-        let used = shared.nonces.read(&credentials.nonce, source.ip(), now);
+        let count = credentials.protection.as_ref().map_or(0, Protection::count);
+        let used = shared.nonces.read(&credentials.nonce, source.ip(), now).good();
         let is_fresh = used.map(|used| shared.take(now, &used, count));
         match (used, is_fresh) {
             (Some(used), Some(true)) => {
@@ -358,7 +370,7 @@ impl Shared {
 impl Rules {
     /// Whether they are an answer to a challenge of ours. Without qop there is no count, so they could be replayed; and we
     /// always offer it.
-    fn can_use(&self, credentials: &Credentials) -> bool {
+    pub(super) fn can_use(&self, credentials: &Credentials) -> bool {
         credentials.protection.is_some() && self.algorithms.contains(&credentials.algorithm())
     }
 }
@@ -367,23 +379,6 @@ impl From<Answer> for Step {
     fn from(answer: Answer) -> Self {
         Step::Answer(Box::new(answer))
     }
-}
-
-/// The credentials for this realm. An error only where there are some that cannot be read, and none that can.
-fn credentials(request: &Message, wanted: &Wanted) -> Result<Option<Credentials>, digest::Fault> {
-    let name = if wanted.by_registrar { Name::Authorization } else { Name::ProxyAuthorization };
-    let mut wrong = None;
-    for value in request.fields(name) {
-        match Credentials::parse(value) {
-            Ok(credentials) if credentials.realm.eq_ignore_ascii_case(&wanted.realm) => {
-                return Ok(Some(credentials));
-            }
-            // RFC 7616 §3.4, RFC 8760 §2.6: another scheme, algorithm or quality of protection answers no challenge of ours.
-            Ok(_) | Err(digest::Fault::Scheme | digest::Fault::Algorithm | digest::Fault::Qop) => {}
-            Err(fault) => wrong = Some(fault),
-        }
-    }
-    wrong.map_or(Ok(None), Err)
 }
 
 /// A password as it is, for nobody knows which realm.

@@ -17,6 +17,7 @@
 use std::sync::Arc;
 
 use flowhold_cluster::token::KeyRing;
+use smallvec::SmallVec;
 
 use super::secrets::User;
 use crate::proto::proxy::number_starts_with;
@@ -26,6 +27,10 @@ use crate::sip::{Address, Message, Method, Name, Transport, Uri};
 
 /// The host of who does not say who it is.
 const ANONYMOUS: &[u8] = b"anonymous.invalid";
+
+/// How many realms are asked for at once. Each has a challenge for each algorithm, and what is answered over UDP may go
+/// to an address that was forged.
+const MOST_REALMS: usize = 4;
 
 /// What a node goes by.
 #[derive(Clone, Debug)]
@@ -82,7 +87,6 @@ pub(super) enum Demand {
 pub(super) struct Wanted {
     /// 401 and not 407.
     pub(super) by_registrar: bool,
-    pub(super) realm: Box<[u8]>,
     pub(super) who: Who,
 }
 
@@ -114,7 +118,7 @@ impl Rules {
         if method == Method::Options && is_for_node(request) {
             return Demand::Nothing;
         }
-        let any = |realm: &[u8]| Wanted { by_registrar: false, realm: realm.into(), who: Who::Any };
+        let by_proxy = |who| Demand::Proof(Wanted { by_registrar: false, who });
         // Nobody's AOR, and no other domain's either.
         let is_domain_itself = sender.is_none() && from.is_some_and(|from| self.domain(from.host).is_some());
         if self.is_in_dialog(request) {
@@ -127,17 +131,12 @@ impl Rules {
             let is_nobodys =
                 || is_of_dialog(method) || from.is_some_and(|from| self.is_number_elsewhere(&from));
             if sender.is_none() || is_nobodys() {
-                let realm = sender.as_ref().map_or_else(|| self.first_realm(), |sender| &sender.realm);
-                return Demand::Proof(any(realm));
+                return by_proxy(Who::Any);
             }
         }
         match (sender, self.strangers) {
-            (Some(user), _) => {
-                Demand::Proof(Wanted { by_registrar: false, realm: user.realm.clone(), who: Who::The(user) })
-            }
-            _ if from.is_some_and(|from| from.host.eq_ignore_ascii_case(ANONYMOUS)) => {
-                Demand::Proof(any(self.first_realm()))
-            }
+            (Some(user), _) => by_proxy(Who::The(user)),
+            _ if from.is_some_and(|from| from.host.eq_ignore_ascii_case(ANONYMOUS)) => by_proxy(Who::Any),
             (None, Strangers::Accept) if !is_domain_itself => Demand::Nothing,
             (None, _) => Demand::Refuse,
         }
@@ -152,7 +151,7 @@ impl Rules {
         if sender != Some(&user) {
             return Demand::Refuse;
         }
-        Demand::Proof(Wanted { by_registrar: true, realm: user.realm.clone(), who: Who::The(user) })
+        Demand::Proof(Wanted { by_registrar: true, who: Who::The(user) })
     }
 
     /// Whose AOR it is, if it is one of ours.
@@ -184,24 +183,58 @@ impl Rules {
 
     /// Who has this AOR with another provider.
     fn user_behind(&self, uri: &Uri<'_>) -> Option<User> {
+        self.user(&Uri::parse(&self.upstream(uri)?.to).ok()?)
+    }
+
+    fn upstream(&self, uri: &Uri<'_>) -> Option<&Upstream> {
         if self.upstreams.is_empty() {
             return None;
         }
         let aor = uri.canonical_aor().ok()?;
-        let upstream = self.upstreams.iter().find(|upstream| *upstream.aor == aor[..])?;
-        self.user(&Uri::parse(&upstream.to).ok()?)
+        self.upstreams.iter().find(|upstream| *upstream.aor == aor[..])
     }
 
-    fn first_realm(&self) -> &[u8] {
-        self.realm.as_ref().or(self.domains.first()).map_or(b"", |realm| realm)
+    /// The realms to ask for, those that the request lets hope for first: a UA may answer the topmost alone. Where any
+    /// user will do, it may be one of any realm, which nobody can tell before.
+    pub(super) fn realms<'a>(&'a self, request: &Message, who: &'a Who) -> SmallVec<[&'a [u8]; 1]> {
+        if let Who::The(user) = who {
+            return SmallVec::from([&*user.realm]);
+        }
+        if let Some(realm) = &self.realm {
+            return SmallVec::from([&**realm]);
+        }
+        let (from, to) = (uri_of(request, Name::From), uri_of(request, Name::To));
+        let from = from.and_then(|from| {
+            let behind = || self.domain(Uri::parse(&self.upstream(&from)?.to).ok()?.host);
+            self.domain(from.host).or_else(behind)
+        });
+        let target = Uri::parse(request.request_uri()).ok().and_then(|uri| self.domain(uri.host));
+        let named = [from, target, to.and_then(|to| self.domain(to.host))];
+        let mut realms = SmallVec::new();
+        for realm in named.into_iter().flatten().chain(self.domains.iter().map(|domain| &**domain)) {
+            if realms.len() < MOST_REALMS && !realms.contains(&realm) {
+                realms.push(realm);
+            }
+        }
+        realms
+    }
+
+    /// A realm as we write it, if it is one in which this proof can be.
+    pub(super) fn own_realm<'a>(&'a self, who: &'a Who, realm: &[u8]) -> Option<&'a [u8]> {
+        match who {
+            Who::The(user) => Some(&*user.realm).filter(|ours| ours.eq_ignore_ascii_case(realm)),
+            Who::Any => self.realm_of(realm),
+        }
     }
 
     /// Whether a realm is one that we ask for.
     pub(super) fn is_realm(&self, realm: &[u8]) -> bool {
-        match &self.realm {
-            Some(ours) => ours.eq_ignore_ascii_case(realm),
-            None => self.domains.iter().any(|domain| domain.eq_ignore_ascii_case(realm)),
-        }
+        self.realm_of(realm).is_some()
+    }
+
+    fn realm_of(&self, realm: &[u8]) -> Option<&[u8]> {
+        let ours = self.realm.as_ref().map_or(&self.domains[..], std::slice::from_ref);
+        ours.iter().find(|ours| ours.eq_ignore_ascii_case(realm)).map(|ours| &**ours)
     }
 
     /// Whether the request says that it is of a dialog, and comes along a flow token of this cluster, which was given to who

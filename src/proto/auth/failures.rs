@@ -4,12 +4,13 @@
 //! at which it has all of them again.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use flowhold_cluster::binding::Timestamp;
 
 use crate::proto::slack::Slack;
+use crate::sip::peer_of;
 
 /// The addresses that failed.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Failures {
 
     /// How long that address has to wait before a password of it is looked at again; none: it need not.
     pub fn wait(&self, now: Timestamp, peer: IpAddr) -> Option<Duration> {
-        let whole_again = *self.whole_again.get(&network(peer))?;
+        let whole_again = *self.whole_again.get(&peer_of(peer))?;
         let until = whole_again + self.each;
         let free = now + self.window;
         (until > free).then(|| until.since(free))
@@ -43,14 +44,14 @@ impl Failures {
         if self.each.is_zero() {
             return;
         }
-        let network = network(peer);
-        if let Some(whole_again) = self.whole_again.get_mut(&network) {
+        let peer = peer_of(peer);
+        if let Some(whole_again) = self.whole_again.get_mut(&peer) {
             *whole_again = now.max(*whole_again) + self.each;
             return;
         }
         self.forget(now);
-        self.whole_again.insert(network, now + self.each);
-        self.order.push_back(network);
+        self.whole_again.insert(peer, now + self.each);
+        self.order.push_back(peer);
     }
 
     /// How many addresses are remembered.
@@ -75,13 +76,5 @@ impl Failures {
             self.whole_again.remove(oldest);
             self.order.pop_front();
         }
-    }
-}
-
-/// One host has a whole /64 of IPv6 to itself.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }

@@ -8,6 +8,8 @@
 //!                        |                                 |
 //!                        |                                 no ---------------> 401, 407
 //!                        |
+//!                        +--> with credentials, and not our nonce for this address ---> 401, 407 with stale=true
+//!                        |
 //!                        +--> with credentials --> Question: the user's secret is looked up
 //!                                                      |
 //!                                  wrong ------------- finish --- right, nonce good, its own AOR --> on,
@@ -19,7 +21,8 @@
 //! | concept | file |
 //! | --- | --- |
 //! | what is asked of which request | `demand.rs` |
-//! | credentials: found, checked, and what becomes of the request | `authenticator.rs` |
+//! | which of a request's credentials are looked at | `offered.rs` |
+//! | credentials checked, and what becomes of the request | `authenticator.rs` |
 //! | a nonce that every node of a cluster can check | `nonce.rs` |
 //! | how often a nonce was used | `replay.rs` |
 //! | requests that come again over UDP | `repeats.rs` |
@@ -42,6 +45,7 @@ mod failures;
 mod keys;
 mod known;
 mod nonce;
+mod offered;
 mod repeats;
 mod replay;
 mod secrets;
@@ -57,8 +61,8 @@ pub use demand::{Rules, Strangers, Upstream};
 pub use failures::Failures;
 pub use keys::Keys;
 pub use known::{KnownUsers, Lifetimes};
-pub use nonce::{Nonce, Nonces};
-pub use repeats::Repeats;
+pub use nonce::{Nonce, Nonces, Reading};
+pub use repeats::{Patience, Repeats};
 pub use replay::Replay;
 pub use secrets::{Form, Secrets, User};
 pub use trust::{Terms, Trust};

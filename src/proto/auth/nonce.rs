@@ -48,6 +48,17 @@ pub struct Nonces {
     lifetime: Duration,
 }
 
+/// What is to be thought of a nonce.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reading {
+    /// It can be used.
+    Good(Nonce),
+    /// One of our keys made it for that address, but not lately.
+    Aged,
+    /// None of our keys made it for that address, so whoever uses it may never have been sent it.
+    Other,
+}
+
 /// A nonce that is good.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Nonce {
@@ -57,6 +68,25 @@ pub struct Nonce {
     pub id: u64,
     /// Whether this run of this node made it.
     pub is_own: bool,
+}
+
+impl Reading {
+    /// The nonce, if it is good.
+    pub fn good(self) -> Option<Nonce> {
+        match self {
+            Reading::Good(nonce) => Some(nonce),
+            Reading::Aged | Reading::Other => None,
+        }
+    }
+
+    /// The lower, the better.
+    pub(super) fn rank(self) -> u8 {
+        match self {
+            Reading::Good(_) => 0,
+            Reading::Aged => 1,
+            Reading::Other => 2,
+        }
+    }
 }
 
 impl Nonces {
@@ -81,9 +111,9 @@ impl Nonces {
         String::from_utf8(text).expect("hex digits are ASCII")
     }
 
-    /// What a nonce says, if one of our keys made it for that address and it has not aged.
-    pub fn read(&self, text: &[u8], peer: IpAddr, now: Timestamp) -> Option<Nonce> {
-        let octets = hex::read::<OCTETS>(text)?;
+    /// What is to be thought of a nonce that comes from that address.
+    pub fn read(&self, text: &[u8], peer: IpAddr, now: Timestamp) -> Reading {
+        let Some(octets) = hex::read::<OCTETS>(text) else { return Reading::Other };
         let (said, code) = octets.split_at(SAID);
         // RFC 7616 §5.4: a nonce that the server did not make is of no use to whoever chose it. Time tells nothing of a
         // code that can be guessed in no time; it is compared as a whole all the same.
@@ -94,7 +124,7 @@ impl Nonces {
             std::hint::black_box(difference) == 0
         };
         if !self.keys.nonces.iter().any(is_ours) {
-            return None;
+            return Reading::Other;
         }
         let number = |octets: &[u8]| octets.iter().fold(0, |number, octet| number << 8 | u64::from(*octet));
         let nonce = Nonce {
@@ -104,7 +134,7 @@ impl Nonces {
         };
         let good_for = if nonce.is_own { self.lifetime } else { self.lifetime.min(ELSEWHERE) + SKEW };
         let is_of_future = nonce.minted > now + SKEW;
-        (!is_of_future && nonce.minted + good_for > now).then_some(nonce)
+        if is_of_future || nonce.minted + good_for <= now { Reading::Aged } else { Reading::Good(nonce) }
     }
 }
 

@@ -107,7 +107,7 @@ impl<'n> Acceptor<'n> {
         let is_of_hello = credentials.username == node.as_bytes()
             && credentials.realm == REALM
             && credentials.uri == message.request_uri()
-            && credentials.protection.as_ref().is_some_and(|protection| protection.count == 1);
+            && credentials.protection.as_ref().is_some_and(|protection| protection.count() == 1);
         let ha1 = self.me.ha1_of(node).filter(|_| is_of_hello).ok_or(Refusal::WrongSecret)?;
         if !credentials.is_right(&ha1, message.method_bytes()) {
             return Err(Refusal::WrongSecret);

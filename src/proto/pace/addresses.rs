@@ -11,6 +11,7 @@ use std::time::Duration;
 use siphasher::sip::SipHasher13;
 
 use super::{Asker, Rate, Shared};
+use crate::sip::peer_of;
 
 /// How many buckets there are: 128 KiB.
 const BUCKETS: usize = 1 << 14;
@@ -35,10 +36,9 @@ impl Addresses {
 
     fn index(&self, address: IpAddr) -> usize {
         let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
-        match address.to_canonical() {
+        match peer_of(address) {
             IpAddr::V4(v4) => hasher.write(&v4.octets()),
-            // Who has one address of IPv6 has all of its /64.
-            IpAddr::V6(v6) => hasher.write(&v6.octets()[..8]),
+            IpAddr::V6(v6) => hasher.write(&v6.octets()),
         }
         usize::try_from(hasher.finish() % BUCKETS as u64).unwrap_or_default()
     }

@@ -76,7 +76,7 @@ impl Challenge {
         count: u32,
         cnonce: &str,
     ) -> Credentials {
-        let protection = self.has_qop.then(|| Protection { cnonce: cnonce.as_bytes().to_vec(), count });
+        let protection = self.has_qop.then(|| Protection::new(cnonce, count));
         Credentials {
             username: username.to_vec(),
             realm: self.realm.clone(),

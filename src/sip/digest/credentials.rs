@@ -29,8 +29,8 @@ pub struct Credentials {
 pub struct Protection {
     /// The client's own nonce.
     pub cnonce: Vec<u8>,
-    /// How many requests have been made with this nonce, this one included.
-    pub count: u32,
+    /// `nc` as it stands there, which is what is hashed.
+    nc: [u8; 8],
 }
 
 impl Credentials {
@@ -92,20 +92,34 @@ impl Credentials {
 }
 
 impl Protection {
+    /// For the request with that count.
+    pub fn new(cnonce: &str, count: u32) -> Protection {
+        let mut nc = [b'0'; 8];
+        nc.copy_from_slice(format!("{count:08x}").as_bytes());
+        Protection { cnonce: cnonce.as_bytes().to_vec(), nc }
+    }
+
+    /// How many requests have been made with this nonce, this one included.
+    pub fn count(&self) -> u32 {
+        u32::from_str_radix(self.nc(), 16).unwrap_or_default()
+    }
+
+    pub(super) fn nc(&self) -> &str {
+        std::str::from_utf8(&self.nc).unwrap_or_default()
+    }
+
     pub(super) fn of(fields: &Fields<'_>) -> Result<Option<Protection>, Fault> {
         let Some(qop) = fields.get("qop") else { return Ok(None) };
         if !qop.eq_ignore_ascii_case(b"auth") {
             return Err(Fault::Qop);
         }
         // RFC 7616 §3.4: eight hexadecimal digits.
-        let count = fields.get("nc").ok_or(Fault::Missing("nc"))?;
-        let is_count = count.len() == 8 && count.iter().all(u8::is_ascii_hexdigit);
-        let digits = std::str::from_utf8(count).ok().filter(|_| is_count);
-        let count = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).ok_or(Fault::Malformed)?;
-        Ok(Some(Protection { cnonce: fields.need("cnonce")?, count }))
+        let nc = fields.get("nc").ok_or(Fault::Missing("nc"))?;
+        let nc = nc.try_into().ok().filter(|nc: &[u8; 8]| nc.iter().all(u8::is_ascii_hexdigit));
+        Ok(Some(Protection { cnonce: fields.need("cnonce")?, nc: nc.ok_or(Fault::Malformed)? }))
     }
 
     pub(super) fn write(&self, out: Write) -> Write {
-        out.plain("qop", "auth").plain("nc", &format!("{:08x}", self.count)).quoted("cnonce", &self.cnonce)
+        out.plain("qop", "auth").plain("nc", self.nc()).quoted("cnonce", &self.cnonce)
     }
 }

@@ -53,9 +53,15 @@ impl Info {
     /// Whether it proves, to the client that sent these credentials, that the server knows the secret.
     pub fn is_right(&self, credentials: &Credentials, ha1: &Ha1) -> bool {
         // RFC 7616 §3.5: cnonce and nc are those of the request.
-        self.protection == credentials.protection
+        is_same(self.protection.as_ref(), credentials.protection.as_ref())
             && self.rspauth.as_ref().is_some_and(|digest| is_equal(digest, &rspauth(credentials, ha1)))
     }
+}
+
+/// Whether they are of one request; the other side may write its count in another way.
+fn is_same(one: Option<&Protection>, other: Option<&Protection>) -> bool {
+    let parts = |protection: &Protection| (protection.cnonce.clone(), protection.count());
+    one.map(parts) == other.map(parts)
 }
 
 fn rspauth(credentials: &Credentials, ha1: &Ha1) -> Hex {

@@ -133,9 +133,9 @@ impl Ha1 {
         // RFC 7616 §3.4.3: A2 = Method ":" request-uri
         let a2 = algorithm.hash(&[method, uri]);
         match protection {
-            Some(Protection { cnonce, count }) => {
-                let count = format!("{count:08x}");
-                algorithm.hash(&[&self.hex, nonce, count.as_bytes(), cnonce, b"auth", &a2])
+            Some(protection) => {
+                let nc = protection.nc().as_bytes();
+                algorithm.hash(&[&self.hex, nonce, nc, &protection.cnonce, b"auth", &a2])
             }
             // RFC 3261 §22.4: a peer of RFC 2069 sends no qop, and is answered without.
             None => algorithm.hash(&[&self.hex, nonce, &a2]),

@@ -57,8 +57,25 @@ fn both_sides_prove_the_secret_to_each_other() {
         let echo = Info { rspauth: Some(sent.response.clone()), ..info.clone() };
         assert!(!echo.is_right(&sent, &ha1(algorithm)), "the request's digest proves nothing");
         let mut next = sent;
-        next.protection.as_mut().unwrap().count += 1;
+        next.protection = Some(Protection::new(CNONCE, 2));
         assert!(!info.is_right(&next, &ha1(algorithm)), "the proof of another request");
+    }
+}
+
+#[test]
+fn rfc7616_s3_4_1_a_count_is_hashed_as_it_is_written() {
+    for nc in ["0000000a", "0000000A", "00000aAf"] {
+        let ha1 = ha1(Algorithm::Md5);
+        let a2 = Algorithm::Md5.hash(&[b"REGISTER", b"sip:r"]);
+        let response = Algorithm::Md5.hash(&[&ha1.hex, b"n", nc.as_bytes(), b"c", b"auth", &a2]);
+        let response = std::str::from_utf8(&response).unwrap();
+        let value = format!(
+            "Digest username=\"Mufasa\", realm=\"r\", nonce=\"n\", uri=\"sip:r\", response=\"{response}\", \
+             qop=auth, nc={nc}, cnonce=\"c\""
+        );
+        let credentials = Credentials::parse(value.as_bytes()).unwrap();
+        assert!(credentials.is_right(&ha1, b"REGISTER"), "{nc}");
+        assert_eq!(credentials.to_value(), value.into_bytes(), "and is written as it was read");
     }
 }
 

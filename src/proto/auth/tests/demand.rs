@@ -106,6 +106,51 @@ fn rfc3323_who_does_not_say_who_it_is_proves_that_it_is_somebody() {
 }
 
 #[test]
+fn who_may_be_any_user_may_be_one_of_any_domain() {
+    let mut node = Node::new("a");
+    let anonymous = Draft { uri: "sip:bob@example.com", ..Draft::message("sip:anonymous@anonymous.invalid") };
+    let answer = response(&node.answer(&anonymous.make(), &tcp(1)));
+    let realms = |answer: &Message| {
+        let values = answer.fields(crate::sip::Name::ProxyAuthenticate);
+        let realm = |value| crate::sip::digest::Challenge::parse(value).unwrap().realm;
+        let mut realms: Vec<Vec<u8>> = values.map(realm).collect();
+        realms.dedup();
+        realms
+    };
+    assert_eq!(realms(&answer), [b"example.com", b"example.org"]);
+    let elsewhere =
+        Draft { uri: "sip:carol@example.org", ..Draft::message("sip:anonymous@anonymous.invalid") };
+    assert_eq!(
+        realms(&response(&node.answer(&elsewhere.make(), &tcp(1))))[0],
+        b"example.org",
+        "hers is likely"
+    );
+
+    // A UA that knows a password for the second realm alone.
+    let mut login = Login::new("carol", "carol");
+    let text = String::from_utf8(answer.bytes().to_vec())
+        .unwrap()
+        .replace("realm=\"example.com\"", "realm=\"\", qop=\"x\"");
+    login.challenged(&Message::parse(Bytes::from(text)).unwrap()).unwrap();
+    assert_eq!(node.outcome(&anonymous.with(&mut login), &tcp(1)), Outcome::Proved);
+}
+
+#[test]
+fn realms_to_choose_from_have_a_limit_and_all_are_taken() {
+    let domain = |index: u8| format!("d{index}.example").into_bytes().into();
+    let many =
+        |rules: &mut Rules| rules.domains = (0..20).map(domain).chain([b"example.org"[..].into()]).collect();
+    let mut node = Node::with("a", Terms { streams: HOUR, udp: HOUR }, many);
+    let anonymous =
+        Draft { uri: "sip:x@elsewhere.example", ..Draft::message("sip:anonymous@anonymous.invalid") };
+    let answer = node.answer(&anonymous.make(), &tcp(1));
+    assert_eq!(response(&answer).fields(crate::sip::Name::ProxyAuthenticate).count(), 4 * 2);
+    let at_home = Draft { to: "sip:bob@example.org", ..Draft::message("sip:anonymous@anonymous.invalid") };
+    let mut login = challenged(&mut node, &at_home, &tcp(1), "carol", "carol");
+    assert_eq!(node.outcome(&at_home.with(&mut login), &tcp(1)), Outcome::Proved);
+}
+
+#[test]
 fn strangers_are_refused_or_let_through_and_may_not_be_one_of_us() {
     let stranger = Draft::message("sip:carol@elsewhere.example").make();
     assert_eq!(Node::new("a").answer(&stranger, &tcp(1)).status, 403);

@@ -88,7 +88,7 @@ fn rfc7616_s3_4_a_request_cannot_be_replayed() {
     assert_eq!(node.outcome(&request, &tcp(1)), Outcome::Replayed);
     assert_eq!(node.outcome(&request, &tcp(2)), Outcome::Replayed, "nor over another flow");
     let elsewhere = source(Transport::Tcp, 3, "198.51.100.7:5060");
-    assert_eq!(node.outcome(&request, &elsewhere), Outcome::Stale, "nor from elsewhere");
+    assert_eq!(node.outcome(&request, &elsewhere), Outcome::OtherNonce, "nor from elsewhere");
     assert_eq!(node.outcome(&register.with(&mut login), &tcp(1)), Outcome::Proved, "the count goes on");
 }
 
@@ -108,6 +108,100 @@ fn a_retransmission_over_udp_is_no_replay() {
     );
     node.now = node.now + Duration::from_secs(32);
     assert_eq!(node.outcome(&request, &flow), Outcome::Replayed, "the transaction is over");
+}
+
+#[test]
+fn who_was_not_sent_the_nonce_is_asked_anew_and_has_not_failed() {
+    let mut node = Node::new("a");
+    let register = Draft::register(ALICE);
+    let (flow, forged) =
+        (source(Transport::Udp, 1, "192.0.2.1:5060"), source(Transport::Udp, 1, "192.0.2.77:5060"));
+    let mut right = challenged(&mut node, &register, &flow, "alice", "alice");
+    let mut wrong = challenged(&mut node, &register, &flow, "alice", "guess");
+    let (right, wrong) = (register.with(&mut right), register.with(&mut wrong));
+    // Whether the password is right cannot be told from what is answered.
+    let answers = [&wrong, &right].map(|request| {
+        let answer = node.answer(request, &forged);
+        assert_eq!((answer.status, answer.why), (401, Outcome::OtherNonce));
+        let answer = response(&answer);
+        let mut challenge = Challenge::parse(answer.first(Name::WwwAuthenticate).unwrap()).unwrap();
+        challenge.nonce.clear();
+        challenge
+    });
+    assert!(answers[0].is_stale && answers[0] == answers[1]);
+    for _ in 0..100 {
+        node.outcome(&wrong, &forged);
+    }
+    let mut login = challenged(&mut node, &register, &forged, "alice", "alice");
+    assert_eq!(node.outcome(&register.with(&mut login), &forged), Outcome::Proved, "nobody is locked out");
+}
+
+#[test]
+fn a_ua_whose_address_has_changed_is_asked_once() {
+    let mut node = Node::new("a");
+    let (register, moved) = (Draft::register(ALICE), source(Transport::Tcp, 2, "198.51.100.7:40000"));
+    let mut login = challenged(&mut node, &register, &tcp(1), "alice", "alice");
+    assert_eq!(node.outcome(&register.with(&mut login), &tcp(1)), Outcome::Proved);
+    let answer = node.answer(&register.with(&mut login), &moved);
+    // RFC 3261 §22.2: it does not take its password for a wrong one.
+    login.challenged(&response(&answer)).unwrap();
+    assert_eq!(node.outcome(&register.with(&mut login), &moved), Outcome::Proved);
+}
+
+#[test]
+fn of_several_credentials_those_count_that_can_be_used() {
+    let register = Draft::register(ALICE);
+    let line = |login: &mut Login| {
+        let value = login.credentials("REGISTER", b"sip:example.com", "c").remove(0).1;
+        format!("Authorization: {}", String::from_utf8(value).unwrap())
+    };
+    let with = |lines: &[&String]| {
+        lines.iter().fold(Draft::register(ALICE), |draft, line| draft.line(line.as_str())).make()
+    };
+    let sha = |rules: &mut Rules| rules.algorithms = vec![Algorithm::Sha256];
+    let mut node = Node::with("a", Terms { streams: Duration::ZERO, udp: HOUR }, sha);
+    let mut login = challenged(&mut node, &register, &tcp(1), "alice", "alice");
+    let md5 = line(&mut login).replace("algorithm=SHA-256", "algorithm=MD5");
+    assert_eq!(node.outcome(&with(&[&md5, &line(&mut login)]), &tcp(1)), Outcome::Proved, "as is offered");
+    let foreign =
+        line(&mut challenged(&mut node, &register, &source(Transport::Tcp, 1, "192.0.2.9:1"), "alice", "x"));
+    assert_eq!(
+        node.outcome(&with(&[&foreign, &line(&mut login)]), &tcp(1)),
+        Outcome::Proved,
+        "with our nonce"
+    );
+    let mut later = login.clone();
+    node.now = node.now + LIFETIME;
+    let mut fresh = challenged(&mut node, &register, &tcp(1), "alice", "alice");
+    let (aged, fresh) = (line(&mut later), line(&mut fresh));
+    assert_eq!(
+        node.outcome(&with(&[&aged, &fresh]), &tcp(1)),
+        Outcome::Proved,
+        "with the nonce that is good"
+    );
+}
+
+#[test]
+fn rfc3261_s17_2_1_a_refused_invite_is_no_retransmission_once_its_transaction_is_over() {
+    let mut node = Node::new("a");
+    let flow = source(Transport::Udp, 1, "192.0.2.1:5060");
+    let invite = Draft { method: "INVITE", ..Draft::message(ALICE) };
+    let mut login = challenged(&mut node, &invite, &flow, "alice", "alice");
+    let request = invite.with(&mut login);
+    assert_eq!(node.outcome(&request, &flow), Outcome::Proved);
+    node.now = node.now + Duration::from_secs(1);
+    let ack = Draft { method: "ACK", to_tag: true, ..Draft::message(ALICE) };
+    let of_other = Draft { cseq: 2, ..Draft { method: "ACK", to_tag: true, ..Draft::message(ALICE) } };
+    node.outcome(&of_other.make(), &flow);
+    node.outcome(&ack.make(), &source(Transport::Udp, 1, "192.0.2.66:5060"));
+    node.now = node.now + Duration::from_secs(6);
+    assert_eq!(node.outcome(&request, &flow), Outcome::Repeated, "only its own ACK ends it");
+    node.outcome(&ack.make(), &flow);
+    node.now = node.now + Duration::from_millis(4999);
+    assert_eq!(node.outcome(&request, &flow), Outcome::Repeated);
+    node.outcome(&ack.make(), &flow);
+    node.now = node.now + Duration::from_millis(1);
+    assert_eq!(node.outcome(&request, &flow), Outcome::Replayed);
 }
 
 #[test]
@@ -285,6 +379,21 @@ fn no_other_ua_gets_what_a_password_of_this_node_was_used_for() {
             let request = Draft::message(ALICE).line(format!("{field}: {value}")).make();
             assert!(node.shared.without_credentials(&request).is_none(), "{field}: {value}");
         }
+    }
+}
+
+#[test]
+fn guesses_from_all_over_a_network_of_ipv6_are_of_one_peer() {
+    let mut node = Node::new("a");
+    let register = Draft::register(ALICE);
+    let from = |host: u32| source(Transport::Tcp, host, &format!("[2001:db8::{host:x}]:40000"));
+    for host in 1..=3 {
+        let mut login = challenged(&mut node, &register, &from(host), "alice", "guess");
+        assert_eq!(node.outcome(&register.with(&mut login), &from(host)), Outcome::WrongPassword);
+    }
+    for host in 4..40 {
+        let mut login = challenged(&mut node, &register, &from(host), "alice", "guess");
+        assert_eq!(node.outcome(&register.with(&mut login), &from(host)), Outcome::Throttled, "{host}");
     }
 }
 

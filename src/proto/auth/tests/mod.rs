@@ -16,8 +16,8 @@ use flowhold_cluster::flow::{Flow, FlowId, NodeRun};
 use flowhold_cluster::token::KeyRing;
 
 use super::{
-    Answer, Authenticator, Changed, Failures, Found, Keys, KnownUsers, Lifetimes, Nonces, Outcome, Question,
-    Repeats, Replay, Rules, Secrets, Shared, Step, Strangers, Terms, Trust, User,
+    Answer, Authenticator, Changed, Failures, Found, Keys, KnownUsers, Lifetimes, Nonces, Outcome, Patience,
+    Question, Reading, Repeats, Replay, Rules, Secrets, Shared, Step, Strangers, Terms, Trust, User,
 };
 use crate::proto::Source;
 use crate::proto::login::Login;
@@ -27,6 +27,7 @@ use crate::sip::{Message, Transport};
 const SECRET: &[u8] = b"a secret of the cluster";
 const HOUR: Duration = Duration::from_secs(3600);
 const LIFETIME: Duration = Duration::from_secs(300);
+const PATIENCE: Patience = Patience { transaction: Duration::from_secs(32), acked: Duration::from_secs(5) };
 const START: Timestamp = Timestamp(1_750_000_000_000);
 
 fn user(name: &str) -> User {
@@ -37,7 +38,7 @@ fn run(node: &str, epoch: u64) -> NodeRun {
     NodeRun { node: node.into(), epoch }
 }
 
-/// A node with one worker, whose users are alice and bob, each with their name as password.
+/// A node with one worker, whose users are alice and bob, and carol at example.org, each with their name as password.
 struct Node {
     shared: Shared,
     authenticator: Authenticator,
@@ -75,7 +76,7 @@ impl Node {
             shared: Shared::new(rules, keys, nonces, replay, failures, 1600),
             authenticator: Authenticator {
                 trust: Trust::new(terms, 100, (1, 2)),
-                repeats: Repeats::new(100, Duration::from_secs(32), (3, 4)),
+                repeats: Repeats::new(100, PATIENCE, (3, 4)),
             },
             now: START,
             random: 0,
@@ -86,7 +87,11 @@ impl Node {
     }
 
     fn secrets(user: &User) -> Option<Secrets> {
-        let is_there = matches!(&user.name[..], b"alice" | b"bob") && &user.realm[..] == b"example.com";
+        let is_there = match &user.realm[..] {
+            b"example.com" => matches!(&user.name[..], b"alice" | b"bob"),
+            b"example.org" => &user.name[..] == b"carol",
+            _ => false,
+        };
         is_there.then(|| Secrets::of(user, &user.name, &[Algorithm::Sha256, Algorithm::Md5]))
     }
 

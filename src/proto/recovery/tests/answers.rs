@@ -26,7 +26,7 @@ fn s22_2_a_challenge_is_answered_and_its_nonce_is_used_again() {
             let credentials = credentials(register);
             assert!(credentials.is_right(&ha1, b"REGISTER"));
             assert_eq!(credentials.uri, b"sip:example.com");
-            assert_eq!(credentials.protection.unwrap().count, count);
+            assert_eq!(credentials.protection.unwrap().count(), count);
             ua.answer(1, 200, &["Expires: 600"]);
             ua.refreshes(1);
         }
@@ -34,7 +34,7 @@ fn s22_2_a_challenge_is_answered_and_its_nonce_is_used_again() {
         let stale = challenge.replace("\"n\"", "\"m\", stale=true");
         ua.answer(1, 401, &[&stale]);
         let credentials = credentials(ua.register(1));
-        assert_eq!((&credentials.nonce[..], credentials.protection.unwrap().count), (&b"m"[..], 1));
+        assert_eq!((&credentials.nonce[..], credentials.protection.unwrap().count()), (&b"m"[..], 1));
         ua.answer(1, 200, &[]);
         assert_eq!(ua.recovery.up().count(), 1);
     }
