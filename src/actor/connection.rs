@@ -42,7 +42,7 @@ use self::websocket::WebSocket;
 use super::gate::Standing;
 use super::message::Close;
 use super::worker::Worker;
-use crate::config;
+use crate::config::{self, Config};
 use crate::metrics::{FlowClosed, LinkSide};
 use crate::net::admission::Permit;
 use crate::net::writer::Writer;
@@ -90,11 +90,22 @@ enum Framing {
 const _: () = assert!(size_of::<Framing>() == size_of::<Framer>());
 
 impl Framing {
-    fn of(transport: Transport, profile: &Profile, max_message: usize) -> Self {
+    fn of(transport: Transport, profile: &Profile, config: &Config) -> Self {
+        let max_message = config.limits.max_message;
         match transport {
-            Transport::Ws | Transport::Wss => Self::WebSocket(Box::new(WebSocket::new(max_message))),
+            Transport::Ws | Transport::Wss => {
+                Self::WebSocket(Box::new(WebSocket::new(max_message, config.websocket.ping_every)))
+            }
             _ if profile.has_stun_on_streams => Self::Stream(Framer::with_stun(max_message)),
             _ => Self::Stream(Framer::new(max_message)),
+        }
+    }
+
+    /// When a peer may have to be pinged that does not by itself.
+    fn ping_due(&self) -> Option<Instant> {
+        match self {
+            Self::Stream(_) => None,
+            Self::WebSocket(websocket) => websocket.ping_due(),
         }
     }
 
@@ -245,7 +256,7 @@ where
             Self {
                 stream,
                 source: Source { flow: *flow.insert(Flow { id, remote }), transport, profile },
-                framing: Framing::of(transport, profile, config.limits.max_message),
+                framing: Framing::of(transport, profile, config),
                 writer: Writer::new(queue),
                 keepalive: role.watched(&config.cluster),
                 silence,
@@ -334,8 +345,9 @@ where
         Poll::Pending
     }
 
-    /// Pings, at the end of a link that does.
+    /// Pings, at the end of a link that does, and over WebSocket.
     fn keep_alive(&mut self, now: Instant) {
+        self.prompt(now);
         match self.role.link_mut().map(|link| link.expire(now)) {
             Some(Due::Ping(_)) => self.push(Wire::from(Bytes::from_static(PING))),
             Some(Due::Failed(_)) => self.fail(FlowClosed::NoPong),
@@ -345,7 +357,8 @@ where
 
     fn deadline(&self) -> Option<Instant> {
         let link = self.role.link().and_then(Link::deadline);
-        let each = [self.message_due, self.keepalive.deadline(), self.silence_due(), link];
+        let prompt = self.framing.ping_due();
+        let each = [self.message_due, self.keepalive.deadline(), self.silence_due(), link, prompt];
         self.closing.or_else(|| each.into_iter().flatten().min())
     }
 

@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 use super::key_ring;
 use super::worker::Node;
 use crate::config::{Config, NextHopTransport};
-use crate::metrics::Refused;
-use crate::net::tls::{self, Acceptor, Connector, Speaks};
+use crate::metrics::{Refused, TlsFailed};
+use crate::net::tls::{self, Acceptor, Connector, Failure, Speaks};
+use crate::net::turns::{Turn, Turns};
 use crate::proto::locate;
 use crate::sip::Uri;
 
@@ -18,7 +19,7 @@ use crate::sip::Uri;
 pub struct Tls {
     /// Shakes hands.
     pub acceptor: Acceptor,
-    under_way: Semaphore,
+    turns: Turns,
 }
 
 impl Tls {
@@ -27,9 +28,9 @@ impl Tls {
         if !config.listen.each().any(|(transport, ..)| transport.is_secure()) {
             return Ok(None);
         }
-        let under_way = Semaphore::new(config.limits.tls_handshakes.min(Semaphore::MAX_PERMITS));
+        let turns = Turns::new(config.limits.tls_handshakes, config.limits.tls_handshakes_per_address);
         let acceptor = Acceptor::read(&config.tls, key_ring::for_tickets(config))?;
-        Ok(Some(Self { acceptor, under_way }))
+        Ok(Some(Self { acceptor, turns }))
     }
 }
 
@@ -52,11 +53,11 @@ impl Node {
         speaks: Speaks,
     ) -> Option<TlsStream<TcpStream>> {
         let tls = self.tls.as_ref()?;
-        let Ok(_under_way) = tls.under_way.try_acquire() else {
-            self.refuse(Refused::TlsHandshakes, peer);
-            return None;
-        };
-        match tls.acceptor.accept(stream, speaks, self.config.limits.tls_handshake_timeout).await {
+        let _turn = self.turn(tls, &stream, peer).await?;
+        self.metrics.tls_under_way.inc();
+        let shaken = tls.acceptor.accept(stream, speaks, self.config.limits.tls_handshake_timeout).await;
+        self.metrics.tls_under_way.dec();
+        match shaken {
             Ok((stream, kind)) => {
                 self.metrics.tls_handshakes.inc(kind);
                 Some(stream)
@@ -66,5 +67,21 @@ impl Node {
                 None
             }
         }
+    }
+
+    /// Waits until it is a client's turn to shake hands. Whoever has not begun takes nobody's place.
+    async fn turn<'t>(&self, tls: &'t Tls, stream: &TcpStream, peer: SocketAddr) -> Option<Turn<'t>> {
+        let until = Instant::now() + self.config.limits.tls_handshake_timeout;
+        let failure = match timeout_at(until, stream.peek(&mut [0])).await {
+            Ok(Ok(1..)) => {
+                let turn = timeout_at(until, tls.turns.take(peer.ip())).await;
+                return turn.map_err(|_| self.refuse(Refused::TlsHandshakes, peer)).ok();
+            }
+            Ok(Ok(0)) => Failure::from(TlsFailed::Closed),
+            Ok(Err(error)) => Failure::from(error),
+            Err(_) => Failure::from(TlsFailed::Timeout),
+        };
+        self.tls_failed(&failure, peer);
+        None
     }
 }

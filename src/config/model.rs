@@ -74,6 +74,9 @@ pub struct WebSocket {
     /// Bytes of the longest request that opens one.
     #[serde(deserialize_with = "units::size")]
     pub max_request: usize,
+    /// How long a flow may be silent before it is pinged; zero: for ever.
+    #[serde(deserialize_with = "units::duration")]
+    pub ping_every: Duration,
     /// How long a silent peer has to answer a Ping before its flow is closed; zero: it is closed unasked.
     #[serde(deserialize_with = "units::duration")]
     pub pong_timeout: Duration,
@@ -364,6 +367,8 @@ pub struct Limits {
     pub tls_handshake_timeout: Duration,
     /// TLS handshakes under way at a time over the whole node, at least one.
     pub tls_handshakes: usize,
+    /// Those of them from one address; 0: no limit.
+    pub tls_handshakes_per_address: usize,
     /// Bytes that may wait to be sent over one connection, or by one UDP listener of one worker.
     #[serde(deserialize_with = "units::size")]
     pub write_queue: usize,

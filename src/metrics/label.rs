@@ -127,7 +127,7 @@ label! {
         Path => "path",
         /// The same of a page whose origin is not among `websocket.origins`, answered 403.
         Origin => "origin",
-        /// A connection above `limits.tls_handshakes`.
+        /// A connection whose turn among `limits.tls_handshakes` did not come in time.
         TlsHandshakes => "tls_handshakes",
         /// A message for an actor that cannot keep up, answered 503 where it was a request.
         MailboxFull => "mailbox_full",

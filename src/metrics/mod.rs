@@ -44,6 +44,8 @@ pub struct Metrics {
     pub accepted: Counters<Transport>,
     /// TLS handshakes of clients that were done, and how.
     pub tls_handshakes: Counters<TlsHandshake>,
+    /// Those that are being done.
+    pub tls_under_way: Gauge<i64, AtomicI64>,
     /// Those that were not, and why.
     pub tls_failed: Counters<TlsFailed>,
     /// Flows that ended, and why.
@@ -104,6 +106,7 @@ impl Metrics {
             connections: add(&mut registry, "connections", "Connections that are up"),
             accepted: add(&mut registry, "connections_accepted", "Connections that were accepted"),
             tls_handshakes: add(&mut registry, "tls_handshakes", "TLS handshakes of clients that were done"),
+            tls_under_way: add(&mut registry, "tls_handshakes_under_way", "Those that are being done"),
             tls_failed: add(&mut registry, "tls_handshakes_failed", "Those that were not, by reason"),
             flows_closed: add(&mut registry, "flows_closed", "Flows that ended, by reason"),
             refused: add(&mut registry, "refused", "What was not taken, by reason"),

@@ -1,4 +1,4 @@
-//! Sockets: opening listeners, TLS, who is let in, what load balancers say of clients, how a WebSocket is opened, the bounded
+//! Sockets: opening listeners, TLS, who is let in and when, what load balancers say of clients, how a WebSocket is opened, the bounded
 //! writer, and what ICMP says of a UDP peer.
 
 pub mod admin;
@@ -9,5 +9,6 @@ pub mod listen;
 pub mod proxy_protocol;
 pub mod service_manager;
 pub mod tls;
+pub mod turns;
 pub mod websocket;
 pub mod writer;

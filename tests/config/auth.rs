@@ -24,6 +24,30 @@ fn a_node_that_listens_beyond_loopback_says_who_is_let_in() {
 }
 
 #[test]
+fn who_is_sent_on_by_a_balancer_is_beyond_loopback() {
+    let behind = "[listen]\nproxy_protocol_from = [\"127.0.0.1\"]\n";
+    let faults = faults_of(behind);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].starts_with("listen.proxy_protocol_from: who comes through a balancer"), "{faults:?}");
+    assert!(load_text(&format!("{behind}[auth]\nmode = \"none\"\n"), &[]).is_ok());
+    assert!(load_text(&format!("{behind}tcp = []\n"), &[]).is_ok(), "there is no such header over UDP");
+}
+
+#[test]
+fn a_websocket_on_loopback_may_be_behind_a_proxy_and_warns() {
+    let listens = "[listen]\nws = [\"127.0.0.1:8080\"]\n";
+    let warnings = warnings_of(listens);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("listen.ws: behind a proxy on this machine 127.0.0.1:8080"),
+        "{warnings:?}"
+    );
+    for mode in ["none", "digest"] {
+        assert_eq!(warnings_of(&format!("{listens}[auth]\nmode = \"{mode}\"\n")), [""; 0]);
+    }
+}
+
+#[test]
 fn such_a_node_does_not_start() {
     let files = Files::new();
     let file = files.write("a.toml", OUTSIDE).display().to_string();

@@ -65,7 +65,7 @@ fn pages_that_may_open_a_websocket_are_named_by_their_origins() {
     for origins in ["\"https://phone.example.com\"", "\"http://localhost:8080\", \"null\""] {
         assert_eq!(warnings_of(&listens(&format!("[websocket]\norigins = [{origins}]\n"))), [""; 0]);
     }
-    assert_eq!(warnings_of("[listen]\nws = [\"127.0.0.1:8080\"]\n"), [""; 0]);
+    assert_eq!(warnings_of("[auth]\nmode = \"none\"\n[listen]\nws = [\"127.0.0.1:8080\"]\n"), [""; 0]);
     for (origin, given) in [("phone.example.com", "no scheme"), ("https://phone.example.com/", "a path")] {
         let faults = faults_of(&format!("[websocket]\norigins = [\"{origin}\"]\n"));
         assert_eq!(faults.len(), 1, "{given}: {faults:?}");
@@ -86,7 +86,7 @@ fn a_websocket_is_asked_for_in_a_request_that_browsers_can_write() {
 
 #[test]
 fn load_balancers_are_addresses_or_networks_and_not_everybody() {
-    let text = "[listen]\nproxy_protocol_from = [\"192.0.2.1\", \"10.0.0.0/8\", \"fd00::/8\"]\n";
+    let text = "[auth]\nmode = \"none\"\n[listen]\nproxy_protocol_from = [\"192.0.2.1\", \"10.0.0.0/8\", \"fd00::/8\"]\n";
     let listen = load_text(text, &[]).unwrap().config.listen;
     for balancer in ["192.0.2.1", "10.1.2.3", "fd00::1"] {
         assert!(listen.is_load_balancer(balancer.parse().unwrap()), "{balancer}");
@@ -105,7 +105,7 @@ fn load_balancers_are_addresses_or_networks_and_not_everybody() {
             "without a TCP listener nobody sends a PROXY protocol header",
         ),
     ] {
-        let warnings = warnings_of(&format!("[listen]\n{text}\n"));
+        let warnings = warnings_of(&format!("[auth]\nmode = \"none\"\n[listen]\n{text}\n"));
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].starts_with(&format!("listen.proxy_protocol_from: {warning}")), "{warnings:?}");
     }

@@ -221,6 +221,31 @@ fn s6_a_page_that_cannot_ping_is_asked_before_its_flow_is_closed() {
 }
 
 #[test]
+fn s6_a_flow_is_pinged_while_it_is_silent_with_or_without_a_flow_timer() {
+    for flow_timer in ["0s", "120s"] {
+        let keys = format!("[outbound]\nflow_timer = \"{flow_timer}\"\n[websocket]\nping_every = \"1s\"\n");
+        let node = node(&keys);
+        let page = Client::ws(&node);
+        page.registers_outbound("alice", 1);
+        page.receive_frame();
+        for _ in 0..3 {
+            assert_eq!(page.receive_frame(), (FIN | PING_FRAME, vec![]), "Flow-Timer {flow_timer}");
+            page.send_frame(FIN | PONG_FRAME, b"");
+        }
+        page.reaches("alice", &page);
+    }
+}
+
+#[test]
+fn s6_who_has_said_nothing_but_pongs_is_closed_for_silence() {
+    let node = node("[limits]\nfirst_message = \"2s\"\n[websocket]\nping_every = \"1s\"\n");
+    let page = Client::ws(&node);
+    assert_eq!(page.receive_frame(), (FIN | PING_FRAME, vec![]));
+    page.send_frame(FIN | PONG_FRAME, b"");
+    wait_until("it is closed", || node.flows_closed("silent") == 1);
+}
+
+#[test]
 fn s4_1_a_message_that_is_no_sip_is_the_end() {
     let node = node("");
     for garbage in [&b"Hello"[..], b"", b"\r\n\r\n\r\n\r\nHello", b"{\"type\":\"offer\"}"] {

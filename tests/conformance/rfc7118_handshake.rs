@@ -112,7 +112,7 @@ fn a_request_has_its_length_and_its_time() {
 
 #[test]
 fn a_balancer_says_whose_connection_it_is_and_the_request_does_not() {
-    let node = node("proxy_protocol_from = [\"127.0.0.2\"]\n");
+    let node = node("proxy_protocol_from = [\"127.0.0.2\"]\n[auth]\nmode = \"none\"\n");
     let forged = UPGRADE.replace("Origin", "X-Forwarded-For: 192.0.2.8\r\nOrigin");
     let via_received = |client: Client| {
         let response = client.registers("alice");

@@ -1,6 +1,7 @@
 //! What stands in `config/deploy`: each file is taken by the program that it is for, and they agree with each other.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -147,4 +148,58 @@ fn the_unit_of_systemd_leaves_time_to_drain_and_descriptors_for_all_connections(
     assert!(seconds(value("TimeoutStopSec=")) > config.node.drain);
     assert!(value("LimitNOFILE=").parse::<usize>().unwrap() > config.limits.max_connections);
     assert_eq!(value("Type="), "notify");
+}
+
+#[test]
+fn a_renewed_certificate_is_put_where_the_unit_s_group_can_read_it_and_is_read_again() {
+    let (unit, hook) = (text("flowhold.service"), text("certbot/flowhold"));
+    let group = unit.lines().find_map(|line| line.strip_prefix("#SupplementaryGroups=")).unwrap();
+    assert!(hook.contains(&format!("${{GROUP:-{group}}}")), "{group}");
+    assert!(unit.contains("ExecReload=kill -HUP $MAINPID"));
+
+    let home = tempfile::tempdir().unwrap();
+    let (renewed, own) = (home.path().join("live/sip.example.com"), home.path().join("tls"));
+    fs::create_dir_all(&renewed).unwrap();
+    fs::write(renewed.join("fullchain.pem"), "certificate").unwrap();
+    fs::write(renewed.join("privkey.pem"), "key").unwrap();
+    let systemctl = home.path().join("systemctl");
+    fs::write(&systemctl, "#!/bin/sh\necho \"$@\"\n").unwrap();
+    fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).unwrap();
+    let own_group = Command::new("id").arg("-g").output().unwrap().stdout;
+    let path = format!("{}:{}", home.path().display(), std::env::var("PATH").unwrap());
+    let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/deploy/certbot/flowhold"))
+        .env("PATH", path)
+        .env("RENEWED_LINEAGE", &renewed)
+        .env("DIRECTORY", &own)
+        .env("GROUP", String::from_utf8(own_group).unwrap().trim())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "try-reload-or-restart flowhold\n");
+    for (file, content) in [("sip.example.com.pem", "certificate"), ("sip.example.com.key", "key")] {
+        assert_eq!(fs::read_to_string(own.join(file)).unwrap(), content);
+        assert_eq!(fs::metadata(own.join(file)).unwrap().permissions().mode() & 0o777, 0o640, "{file}");
+    }
+}
+
+#[test]
+fn nginx_waits_for_longer_than_the_node_is_silent_and_says_who_comes() {
+    let nginx = text("nginx.conf");
+    let value = |key: &str| {
+        let line = nginx.lines().find_map(|line| line.trim().strip_prefix(key));
+        line.unwrap_or_else(|| panic!("no {key}")).trim_end_matches(';')
+    };
+    assert!(seconds(value("proxy_timeout ")) > 2 * Config::default().websocket.ping_every);
+    assert_eq!(value("proxy_protocol "), "on");
+    // What the comment has the node told is good, and is its own listener.
+    let told: String = nginx
+        .lines()
+        .skip_while(|line| *line != "#     [listen]")
+        .map_while(|line| line.strip_prefix("#     "))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let configuration = tempfile::NamedTempFile::new().unwrap();
+    fs::write(configuration.path(), &told).unwrap();
+    assert_good(configuration.path(), &[]);
+    assert!(told.contains(&format!("ws = [\"{}\"]", value("server "))), "{told}");
 }

@@ -12,7 +12,8 @@ const BALANCER: &str = "127.0.0.2";
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 fn node(extra: &str) -> Node {
-    Node::start(&format!("[listen]\nproxy_protocol_from = [\"{BALANCER}\", \"10.0.0.0/8\"]\n{extra}"))
+    let behind = format!("[listen]\nproxy_protocol_from = [\"{BALANCER}\", \"10.0.0.0/8\"]\n");
+    Node::start(&format!("[auth]\nmode = \"none\"\n{behind}{extra}"))
 }
 
 /// A connection of a balancer, which has said nothing yet.

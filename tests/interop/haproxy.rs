@@ -17,7 +17,7 @@ const CONFIG: &str = include_str!("../../config/deploy/haproxy.cfg");
 const UA: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 5));
 
 /// What the nodes of these tests are told.
-const BEHIND: &str = "[listen]\nproxy_protocol_from = [\"127.0.0.1\"]\n";
+const BEHIND: &str = "[auth]\nmode = \"none\"\n[listen]\nproxy_protocol_from = [\"127.0.0.1\"]\n";
 
 struct Haproxy {
     _program: Program,

@@ -1,10 +1,8 @@
 //! Who does not shake hands, or not in time.
 
-use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
-use crate::support::tls::Ca;
+use crate::support::tls::{Ca, Tls};
 use crate::support::{Client, Node, wait_until};
 
 #[track_caller]
@@ -41,29 +39,64 @@ fn octets_that_are_no_tls_end_the_connection() {
     expect_failed(&node, "closed", 1);
 }
 
+const UNDER_WAY: &str = "tls_handshakes_under_way";
+
+/// Connections from this address, each with the beginning of a record and no more.
+fn half_open(node: &Node, count: usize, source: &str) -> Vec<Client> {
+    let open = || {
+        let client = Client::connect(source.parse().unwrap(), node.tls(), |_| {});
+        client.send([0x16]);
+        client
+    };
+    (0..count).map(|_| open()).collect()
+}
+
 #[test]
-fn handshakes_under_way_have_a_limit_and_flows_that_are_up_do_not_count() {
+fn handshakes_beyond_the_limit_wait_for_their_turn_and_flows_that_are_up_do_not_count() {
     let ca = Ca::new();
     let node = Node::start(&ca.listener("[limits]\ntls_handshakes = 2\n"));
     let up: Vec<Client> = (0..3).map(|_| Client::tls(&node, &ca.client())).collect();
-    let open = || {
-        let mut stream = TcpStream::connect(node.tls()).unwrap();
-        // The beginning of a record, which makes nobody wait for the kernel to say that somebody is there.
-        let _ = stream.write_all(&[0x16]);
-        stream
-    };
-    // All are kept, so that two of them are in, whichever the workers take first.
-    let mut half_open = Vec::new();
-    wait_until("two are in, and another is closed", || {
-        half_open.push(open());
-        let last = half_open.last_mut().unwrap();
-        last.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        !matches!(last.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+    let half_open = half_open(&node, 2, "127.0.0.1");
+    wait_until("both are under way", || node.metric(UNDER_WAY) == 2);
+    let (listener, config) = (node.tls(), ca.client());
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| Tls::dial(listener, "localhost", &config).is_ok());
+        up.iter().for_each(Client::ping);
+        assert!(!waits.is_finished());
+        drop(half_open);
+        assert!(waits.join().unwrap(), "there is room again");
     });
-    assert!(node.metric("refused_total{reason=\"tls_handshakes\"}") >= 1);
-    up.iter().for_each(Client::ping);
+    assert_eq!(node.metric("refused_total{reason=\"tls_handshakes\"}"), 0);
+}
+
+#[test]
+fn a_turn_that_does_not_come_in_time_is_counted() {
+    let ca = Ca::new();
+    let limits = "[limits]\ntls_handshakes = 1\ntls_handshake_timeout = \"1s\"\n";
+    let node = Node::start(&ca.listener(limits));
+    let half_open = half_open(&node, 4, "127.0.0.1");
+    wait_until("it is", || node.metric("refused_total{reason=\"tls_handshakes\"}") >= 2);
+    half_open.iter().for_each(Client::expect_closed_at_last);
+    wait_until("nothing is under way", || node.metric(UNDER_WAY) == 0);
+}
+
+#[test]
+fn who_has_not_begun_takes_nobodys_place() {
+    let ca = Ca::new();
+    let node = Node::start(&ca.listener("[limits]\ntls_handshakes = 1\n"));
+    let silent: Vec<Client> = (0..8).map(|_| connect(&node)).collect();
+    Client::tls(&node, &ca.client()).registers("alice");
+    drop(silent);
+}
+
+#[test]
+fn one_address_keeps_only_itself_waiting() {
+    let ca = Ca::new();
+    let limits = "[limits]\ntls_handshakes = 4\ntls_handshakes_per_address = 2\n";
+    let node = Node::start(&ca.listener(limits));
+    let half_open = half_open(&node, 16, "127.0.0.9");
+    wait_until("it has its share", || node.metric(UNDER_WAY) == 2);
+    Client::tls(&node, &ca.client()).registers("alice");
+    assert_eq!(node.metric(UNDER_WAY), 2);
     drop(half_open);
-    wait_until("there is room again", || {
-        crate::support::tls::Tls::dial(node.tls(), "localhost", &ca.client()).is_ok()
-    });
 }

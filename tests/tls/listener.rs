@@ -90,7 +90,9 @@ fn a_load_balancer_says_whose_connection_it_is_before_the_handshake() {
     use std::net::TcpStream;
 
     let ca = Ca::new();
-    let text = ca.listener("").replace("[tls]", "proxy_protocol_from = [\"127.0.0.0/8\"]\n[tls]");
+    let text = ca
+        .listener("")
+        .replace("[tls]", "proxy_protocol_from = [\"127.0.0.0/8\"]\n[auth]\nmode = \"none\"\n[tls]");
     let node = Node::start(&text);
     let mut balancer = TcpStream::connect(node.tls()).unwrap();
     balancer.write_all(b"PROXY TCP4 192.0.2.7 198.51.100.1 40000 5061\r\n").unwrap();

@@ -6,9 +6,10 @@
 //!                 '--------- any frame -----------'
 //! ```
 //!
-//! A page in a browser cannot send Pings, and few send CRLFs: so the node asks before it closes.
+//! A page in a browser cannot send Pings, and few send CRLFs: so the node asks before it closes. It also pings each flow that
+//! is silent for `websocket.ping_every`, for the sake of whatever is between it and the page.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,6 +17,7 @@ use tracing::debug;
 
 use super::{Connection, Framing};
 use crate::metrics::FlowClosed;
+use crate::proto::keepalive::Prompt;
 use crate::sip::websocket::{self, Code, Event, Fault, Kind, Receiver};
 use crate::sip::{Message, Wire};
 
@@ -29,11 +31,18 @@ pub(super) struct WebSocket {
     receiver: Receiver,
     /// Whether it was asked for a sign of life, and has given none.
     asked: bool,
+    prompt: Prompt,
 }
 
 impl WebSocket {
-    pub(super) fn new(max_message: usize) -> Self {
-        Self { receiver: Receiver::new(max_message), asked: false }
+    pub(super) fn new(max_message: usize, ping_every: Duration) -> Self {
+        let prompt = Prompt::new(Instant::now(), ping_every, rand::random());
+        Self { receiver: Receiver::new(max_message), asked: false, prompt }
+    }
+
+    /// When it may be time for a Ping.
+    pub(super) fn ping_due(&self) -> Option<Instant> {
+        self.prompt.deadline()
     }
 
     pub(super) fn in_message(&self) -> bool {
@@ -72,7 +81,8 @@ where
                 Err(fault) => break Some(End::Fault(fault)),
             };
             websocket.asked = false;
-            self.silence.heard(now, true);
+            // A browser answers Pings whether or not its page has anything to say, so that is no first word.
+            self.silence.heard(now, !matches!(event, Event::Pong));
             match event {
                 Event::Message(message) => {
                     // One that begins in what is left has all of its time.
@@ -161,6 +171,16 @@ where
         };
         if let Framing::WebSocket(_) = self.framing {
             let _ = self.writer.push(websocket::close(Some(code)));
+        }
+    }
+
+    /// Pings a peer that nothing was heard of for a while.
+    pub(super) fn prompt(&mut self, now: Instant) {
+        let every = self.worker.node.config.websocket.ping_every;
+        let heard = self.silence.since();
+        let Framing::WebSocket(websocket) = &mut self.framing else { return };
+        if websocket.prompt.expire(now, heard, every, rand::random()) {
+            self.push_framed(websocket::ping());
         }
     }
 

@@ -5,19 +5,12 @@ use std::time::Duration;
 use super::Findings;
 use crate::config::auth::{Algorithm, AuthMode};
 use crate::config::model::Config;
+use crate::sip::Transport;
 
 pub(super) fn check(config: &Config, found: &mut Findings) {
     let auth = &config.auth;
-    let open = config.listen.each().find(|(.., listener)| !listener.address.ip().is_loopback());
-    if let Some((_, key, listener)) = open.filter(|_| auth.mode.is_none()) {
-        found.fault(
-            &["auth.mode", key],
-            format!(
-                "{} is beyond loopback, and auth.mode is not set: anybody could register and call. Write mode = \
-                 \"digest\" below [auth] and add users with `flowhold passwd`, or mode = \"none\" to let everybody in",
-                listener.address
-            ),
-        );
+    if auth.mode.is_none() {
+        check_open(config, found);
     }
     if auth.mode != Some(AuthMode::Digest) {
         return;
@@ -59,6 +52,34 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
         found.warning(
             &["auth.flow_trust_udp"],
             "whoever can forge a UDP source address can send requests in a UA's name meanwhile",
+        );
+    }
+}
+
+/// Without a word on who is let in: who stands beyond loopback, and where somebody may be sent on from there.
+fn check_open(config: &Config, found: &mut Findings) {
+    const CHOICE: &str = "anybody could register and call. Write mode = \"digest\" below [auth] and add users with \
+                          `flowhold passwd`, or mode = \"none\" to let everybody in";
+    let listen = &config.listen;
+    let outside = listen.each().find(|(.., listener)| !listener.address.ip().is_loopback());
+    if let Some((_, key, listener)) = outside {
+        let reason = format!("{} is beyond loopback, and auth.mode is not set: {CHOICE}", listener.address);
+        return found.fault(&["auth.mode", key], reason);
+    }
+    let has_streams = listen.each().any(|(transport, ..)| transport.is_reliable());
+    if has_streams && !listen.proxy_protocol_from.is_empty() {
+        return found.fault(
+            &["auth.mode", "listen.proxy_protocol_from"],
+            format!(
+                "who comes through a balancer is from beyond loopback, and auth.mode is not set: {CHOICE}"
+            ),
+        );
+    }
+    let is_websocket = |transport: Transport| matches!(transport, Transport::Ws | Transport::Wss);
+    if let Some((_, key, listener)) = listen.each().find(|(transport, ..)| is_websocket(*transport)) {
+        found.warning(
+            &["auth.mode", key],
+            format!("behind a proxy on this machine {} is open to the world: {CHOICE}", listener.address),
         );
     }
 }

@@ -112,7 +112,7 @@ impl Acceptor {
         let stream = match timeout(within, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(Failure::from(error)),
-            Err(_) => return Err(Failure { reason: TlsFailed::Timeout, error: None }),
+            Err(_) => return Err(Failure::from(TlsFailed::Timeout)),
         };
         let (_, state) = stream.get_ref();
         if state.handshake_kind() != Some(HandshakeKind::Resumed) {
@@ -185,6 +185,12 @@ fn verifier(config: &Tls) -> Result<(Arc<dyn ClientCertVerifier>, [u8; 32]), Fau
         asked.update(b"optional");
     }
     Ok((builder.build().map_err(at(ca))?, asked.finalize().into()))
+}
+
+impl From<TlsFailed> for Failure {
+    fn from(reason: TlsFailed) -> Self {
+        Self { reason, error: None }
+    }
 }
 
 impl From<io::Error> for Failure {

@@ -40,6 +40,11 @@ impl Silence {
         }
     }
 
+    /// When it was last heard; before it has said anything, when it began.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
     /// Whether it has said anything yet.
     pub fn has_spoken(&self) -> bool {
         self.has_spoken
