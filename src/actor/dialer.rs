@@ -4,7 +4,8 @@
 //!           forward                      connected
 //!   (none) ---------> Connecting(queue) ----------> Up(flow) --- its flow fails ---> (none)
 //!                          |
-//!                          +--- refused, or CONNECT_TIMEOUT over: all that waited is undeliverable ---> (none)
+//!                          +--- refused, or CONNECT_TIMEOUT over, at each of its addresses:
+//!                               all that waited is undeliverable ---> (none)
 //! ```
 //!
 //! Over UDP a next hop is reached from the worker's own UDP socket, so that its responses come back there. Over TCP
@@ -23,7 +24,7 @@ use flowhold_cluster::flow::{Flow, FlowId};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
-use tracing::warn;
+use tracing::{debug, info};
 
 use super::connection::Connection;
 use super::flows::Undelivered;
@@ -33,7 +34,7 @@ use crate::metrics::Refused;
 use crate::proto::proxy::BranchId;
 use crate::proto::{NextHop, Profile, Source};
 
-/// How long a next hop may take to accept a connection.
+/// How long each address of a next hop may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Messages that may wait for one connection while it is opened.
@@ -70,7 +71,7 @@ impl Dialer {
         let to = forward.to.address;
         match self.udp.iter().find(|(local, _)| local.is_ipv4() == to.is_ipv4()) {
             Some((_, id)) => self.deliver(Flow { id: *id, remote: to }, forward),
-            None => self.next_hop_failed(forward.to, "no UDP listener of this address family"),
+            None => self.cannot_be_reached(forward.to, "no UDP listener of this address family"),
         }
     }
 
@@ -110,13 +111,14 @@ impl Dialer {
         });
         match opened {
             Ok(flow) => {
+                self.worker.node.reach.reached(to);
                 self.links.insert(to, Link::Up(flow));
                 for forward in waiting {
                     self.deliver(flow, forward);
                 }
             }
             // Whatever waited ends with the next hop.
-            Err(error) => self.next_hop_failed(to, error),
+            Err(error) => self.cannot_be_reached(to, error),
         }
     }
 
@@ -124,7 +126,7 @@ impl Dialer {
         let Forward { to, wire, branch } = forward;
         match self.worker.node.flows.deliver(Deliver { flow, wire, assign: None }) {
             Ok(()) => {}
-            Err(Undelivered::Gone) => self.next_hop_failed(to, Undelivered::Gone),
+            Err(Undelivered::Gone) => self.next_hop_failed(to),
             Err(Undelivered::Full) => self.undeliverable(branch),
         }
     }
@@ -136,8 +138,12 @@ impl Dialer {
         }
     }
 
-    fn next_hop_failed(&self, to: NextHop, error: impl Display) {
-        warn!(next_hop = %to.address, %error, "the next hop cannot be reached");
+    fn cannot_be_reached(&self, to: NextHop, error: impl Display) {
+        self.worker.node.reach.failed(to, error, &self.worker.node.metrics);
+        self.next_hop_failed(to);
+    }
+
+    fn next_hop_failed(&self, to: NextHop) {
         // Not `try_send`, for the reason that `Worker::flow_failed` gives.
         self.failed.do_send(NextHopFailed(to));
     }
@@ -166,7 +172,8 @@ impl Handler<FlowFailed> for Dialer {
         let is_it = |link: &Link| matches!(link, Link::Up(up) if *up == flow);
         let failed = self.links.extract_if(|_, link| is_it(link)).next();
         if let Some((to, _)) = failed {
-            self.next_hop_failed(to, "its connection was closed");
+            info!(next_hop = %to.address, "the connection to the next hop is over");
+            self.next_hop_failed(to);
         }
     }
 }
@@ -177,17 +184,29 @@ enum Opened {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// To the first of its addresses that takes a connection.
 async fn connect(to: NextHop, node: Arc<Node>) -> io::Result<Opened> {
-    let opening = async {
-        let stream = TcpStream::connect(to.address).await?;
-        let _ = stream.set_nodelay(true);
-        if !to.transport.is_secure() {
-            return Ok(Opened::Tcp(stream));
+    let mut failed = io::Error::from(io::ErrorKind::NotFound);
+    for way in node.next_hops.ways_to(to) {
+        match timeout(CONNECT_TIMEOUT, open(way, &node)).await.unwrap_or_else(|late| Err(late.into())) {
+            Ok(opened) => return Ok(opened),
+            Err(error) => {
+                debug!(next_hop = %to.address, address = %way.address, %error, "no connection");
+                failed = error;
+            }
         }
-        let (Some(connector), Some(name)) = (&node.connector, node.next_hops.name_of(&to)) else {
-            return Err(io::Error::other("there is no name that it could prove"));
-        };
-        Ok(Opened::Tls(Box::new(connector.connect(name, stream).await?)))
+    }
+    Err(failed)
+}
+
+async fn open(to: NextHop, node: &Node) -> io::Result<Opened> {
+    let stream = TcpStream::connect(to.address).await?;
+    let _ = stream.set_nodelay(true);
+    if !to.transport.is_secure() {
+        return Ok(Opened::Tcp(stream));
+    }
+    let (Some(connector), Some(name)) = (&node.connector, node.next_hops.name_of(&to)) else {
+        return Err(io::Error::other("there is no name that it could prove"));
     };
-    timeout(CONNECT_TIMEOUT, opening).await?
+    Ok(Opened::Tls(Box::new(connector.connect(name, stream).await?)))
 }

@@ -90,7 +90,7 @@ impl Gate {
                 routes: limits.max_routes,
             },
             patience: Patience { first: limits.first_message, idle: limits.idle_timeout },
-            trusted: next_hops.addresses().collect(),
+            trusted: next_hops.all().map(|next| next.address.ip()).collect(),
             registers: Rate::per_second(limits.registers_per_second),
             registers_of_address: Rate::per_second(limits.registers_per_address),
             messages_of_flow: Rate::per_second(limits.messages_per_flow),

@@ -5,6 +5,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll};
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ pub struct Load {
     started: Instant,
     /// Hardly ever waited for: other workers only have responses for this one's proxy.
     overload: Mutex<Overload>,
+    /// Flows that its authenticator trusts, for the metrics.
+    trusted: AtomicUsize,
 }
 
 /// When a message was queued.
@@ -36,7 +39,11 @@ pub struct Ticket(Duration);
 impl Load {
     /// Of a worker that is to keep within this delay.
     pub fn new(max_delay: Duration) -> Self {
-        Self { started: Instant::now(), overload: Mutex::new(Overload::new(max_delay)) }
+        Self {
+            started: Instant::now(),
+            overload: Mutex::new(Overload::new(max_delay)),
+            trusted: AtomicUsize::new(0),
+        }
     }
 
     /// A message is about to be queued.
@@ -68,6 +75,17 @@ impl Load {
         self.lock().sheds(now, asker)
     }
 
+    /// How long what it does now had to wait.
+    pub fn delay(&self) -> Duration {
+        let now = self.started.elapsed();
+        self.lock().delay(now)
+    }
+
+    /// How many flows it trusts, as of a moment ago.
+    pub fn trusted(&self) -> usize {
+        self.trusted.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Overload> {
         self.overload.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -79,6 +97,9 @@ pub async fn watch(worker: Rc<Worker>) {
         let due = Instant::now() + LOOK_EVERY;
         tokio::time::sleep_until(due.into()).await;
         worker.load().lock().late(due.elapsed());
+        if let Some(authenticator) = &worker.authenticator {
+            worker.load().trusted.store(authenticator.borrow().trust.len(), Ordering::Relaxed);
+        }
     }
 }
 

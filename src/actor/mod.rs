@@ -41,6 +41,7 @@ pub mod node;
 pub mod node_link;
 pub mod notices;
 pub mod proxy;
+pub mod reach;
 pub mod registrar;
 pub mod relayed;
 mod reload;

@@ -1,7 +1,7 @@
 //! Looks up the next hops that the configuration names, once, when the node starts.
 
 use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 
 use crate::config::{self, NextHopTransport, RouteTo};
 use crate::net::tls::Identities;
@@ -25,21 +25,37 @@ pub struct NextHops {
     pub registrar: Option<NextHop>,
     /// Where else UAs may go.
     pub routes: Vec<Route>,
-    /// What those over TLS are called, whose certificates have to say the same.
-    names: Vec<(NextHop, Box<str>)>,
+    /// All of them, as the configuration names them.
+    named: Vec<Named>,
+}
+
+/// A name, and where it leads.
+#[derive(Clone, Debug)]
+struct Named {
+    /// What a certificate has to say over TLS.
+    host: Box<str>,
+    /// At least one; requests go to the first.
+    at: Box<[NextHop]>,
 }
 
 impl NextHops {
     /// Asks the system's resolver, and waits for it.
     pub fn look_up(config: &config::Proxy, upstreams: &[config::Upstream]) -> Result<Self, NotFound> {
-        let registrar = config.registrar.as_ref().map(|next| look_up("proxy.registrar", next)).transpose()?;
+        let mut named = Vec::new();
+        let mut first = |key, next: &config::NextHop| {
+            let at = look_up(key, next)?;
+            let first = at[0];
+            named.push(Named { host: next.host.as_str().into(), at });
+            Ok(first)
+        };
+        let registrar = config.registrar.as_ref().map(|next| first("proxy.registrar", next)).transpose()?;
         let route = |route: &config::Route| {
             let matcher = match &route.matcher {
                 config::Matcher::Domain(domain) => Matcher::Domain(domain.as_bytes().into()),
                 config::Matcher::Prefix(prefix) => Matcher::Prefix(prefix.as_bytes().into()),
             };
             let to = match &route.to {
-                RouteTo::NextHop(next) => look_up("proxy.routes", next)?.into(),
+                RouteTo::NextHop(next) => first("proxy.routes", next)?.into(),
                 RouteTo::Upstream(name) => {
                     let place = upstreams.iter().position(|upstream| upstream.name == *name);
                     Exit::Upstream(place.expect("the configuration was checked"))
@@ -48,51 +64,62 @@ impl NextHops {
             Ok(Route { matcher, to })
         };
         let routes: Vec<Route> = config.routes.iter().map(route).collect::<Result<_, _>>()?;
-        let of_routes = config.routes.iter().zip(&routes).filter_map(|pair| match pair {
-            (config::Route { to: RouteTo::NextHop(named), .. }, Route { to: Exit::NextHop(next), .. }) => {
-                Some((named, *next))
-            }
-            _ => None,
-        });
-        let all = config.registrar.iter().zip(registrar).chain(of_routes);
-        let names = all
-            .filter(|(_, next)| next.transport == Transport::Tls)
-            .map(|(named, next)| (next, named.host.as_str().into()))
-            .collect();
-        Ok(Self { registrar, routes, names })
+        Ok(Self { registrar, routes, named })
     }
 
     /// What a next hop over TLS is called.
     pub fn name_of(&self, next: &NextHop) -> Option<&str> {
-        self.names.iter().find(|(named, _)| named == next).map(|(_, name)| &**name)
+        self.over_tls().find(|named| named.at.contains(next)).map(|named| &*named.host)
     }
 
     /// Whether a certificate that was verified is one of them's.
     pub fn has_certificate(&self, shown: &Identities) -> bool {
-        self.names.iter().any(|(_, name)| shown.has_domain(name))
+        self.over_tls().any(|named| shown.has_domain(&named.host))
     }
 
-    /// The addresses of all of them. Those of upstreams are not known beforehand.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let routes = self.routes.iter().filter_map(|route| match &route.to {
-            Exit::NextHop(next) => Some(next),
-            Exit::Upstream(_) => None,
-        });
-        self.registrar.iter().chain(routes).map(|next| next.address.ip())
+    fn over_tls(&self) -> impl Iterator<Item = &Named> {
+        self.named.iter().filter(|named| named.at[0].transport == Transport::Tls)
+    }
+
+    /// Where all of them are. Where upstreams are is not known beforehand.
+    pub fn all(&self) -> impl Iterator<Item = NextHop> {
+        self.named.iter().flat_map(|named| named.at.iter().copied())
+    }
+
+    /// Where they are besides their first addresses.
+    pub fn further(&self) -> impl Iterator<Item = NextHop> {
+        self.named.iter().flat_map(|named| named.at[1..].iter().copied())
+    }
+
+    /// Where a next hop may be reached, itself first: the others are those of the same name.
+    pub fn ways_to(&self, next: NextHop) -> impl Iterator<Item = NextHop> {
+        let named = self.named.iter().find(|named| named.at[0] == next);
+        let others = named.map_or(&[][..], |named| &named.at[1..]);
+        std::iter::once(next).chain(others.iter().copied())
     }
 }
 
-fn look_up(key: &'static str, next: &config::NextHop) -> Result<NextHop, NotFound> {
+/// Each address once, in the resolver's order.
+fn look_up(key: &'static str, next: &config::NextHop) -> Result<Box<[NextHop]>, NotFound> {
     let failed = |error| NotFound { key, host: next.host.clone(), error };
-    // An IPv6 address in brackets is not what the resolver takes as a host by itself.
-    let mut found = format!("{}:{}", next.host, next.port).to_socket_addrs().map_err(failed)?;
-    let address = found.next().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
     let transport = match next.transport {
         NextHopTransport::Udp => Transport::Udp,
         NextHopTransport::Tcp => Transport::Tcp,
         NextHopTransport::Tls => Transport::Tls,
     };
-    Ok(NextHop { transport, address })
+    // An IPv6 address in brackets is not what the resolver takes as a host by itself.
+    let found = format!("{}:{}", next.host, next.port).to_socket_addrs().map_err(failed)?;
+    let mut at: Vec<NextHop> = Vec::new();
+    for address in found {
+        let hop = NextHop { transport, address };
+        if !at.contains(&hop) {
+            at.push(hop);
+        }
+    }
+    if at.is_empty() {
+        return Err(failed(io::ErrorKind::NotFound.into()));
+    }
+    Ok(at.into())
 }
 
 #[cfg(test)]
@@ -118,6 +145,21 @@ mod tests {
             assert!(found.address == expected || found.address.ip().is_loopback(), "{text}: {found:?}");
             assert_eq!(found.address.port(), expected.port());
         }
+    }
+
+    #[test]
+    fn every_address_of_a_name_is_its_own_and_the_first_is_dialed() {
+        let hop = |text: &str| NextHop { transport: Transport::Tls, address: text.parse().unwrap() };
+        let at = ["192.0.2.1:5061", "192.0.2.2:5061", "192.0.2.3:5061"].map(hop);
+        let named = vec![Named { host: "trunk.example.com".into(), at: at.into() }];
+        let next_hops = NextHops { named, ..NextHops::default() };
+        assert_eq!(next_hops.all().collect::<Vec<_>>(), at);
+        assert_eq!(next_hops.further().collect::<Vec<_>>(), at[1..]);
+        assert_eq!(next_hops.ways_to(at[0]).collect::<Vec<_>>(), at);
+        // A Route that names another of them means that one.
+        assert_eq!(next_hops.ways_to(at[1]).collect::<Vec<_>>(), [at[1]]);
+        assert_eq!(next_hops.name_of(&at[2]), Some("trunk.example.com"));
+        assert_eq!(next_hops.name_of(&hop("192.0.2.4:5061")), None);
     }
 
     #[test]

@@ -36,6 +36,7 @@ use super::membership::Membership;
 use super::message::{AskUnderWay, Unregister};
 use super::next_hops::{NextHops, NotFound};
 use super::notices::Said;
+use super::reach::Reach;
 use super::relayed::RelayedRequests;
 use super::reload::reload;
 use super::settings;
@@ -188,6 +189,7 @@ fn node(
         gate: Gate::new(&config.limits, &next_hops),
         connector: connector(&config).map_err(|fault| StartError::Tls { section: "tls", fault })?,
         next_hops,
+        reach: Reach::default(),
         metrics: Metrics::new(),
         said: Said::default(),
         flows: FlowTable::new(workers.get()),
@@ -228,6 +230,7 @@ async fn sum_up(node: &Node) -> Infallible {
     loop {
         every.tick().await;
         node.sum_up();
+        node.reach.sum_up();
     }
 }
 

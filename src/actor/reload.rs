@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use super::cluster::join;
 use super::expiry;
 use super::worker::Node;
+use crate::metrics::Reload;
 use crate::net::tls::Fault;
 
 /// Reads again whatever can be, each time that the node is told to. What is of no use is said, and what was there stays.
@@ -23,15 +24,18 @@ pub(super) async fn reload(mut hangup: Signal, node: &Node) -> Infallible {
 /// Those that the node shows, and the CAs that those of others have to be of.
 fn certificates(node: &Node) {
     let config = &node.config;
-    if let Some(tls) = &node.tls {
-        say("listeners", tls.acceptor.reload(&config.tls));
+    let of_listeners = node.tls.as_ref().map(|tls| ("listeners", tls.acceptor.reload(&config.tls)));
+    let of_next_hops = node.connector.as_ref().map(|connector| {
+        ("next hops", connector.reload(config.tls.ca.as_deref(), config.tls.own()))
+    });
+    let of_links = node.cluster.as_ref().and_then(|cluster| cluster.tls.as_ref());
+    let of_links = of_links.map(|links| ("links", join::read_again(links, &config.cluster)));
+    let mut has_failed = false;
+    for (connections, read) in [of_listeners, of_next_hops, of_links].into_iter().flatten() {
+        has_failed |= read.is_err();
+        say(connections, read);
     }
-    if let Some(connector) = &node.connector {
-        say("next hops", connector.reload(config.tls.ca.as_deref(), config.tls.own()));
-    }
-    if let Some(links) = node.cluster.as_ref().and_then(|cluster| cluster.tls.as_ref()) {
-        say("links", join::read_again(links, &config.cluster));
-    }
+    node.metrics.reload_failed.set(Reload::Certificates, has_failed.into());
     expiry::look(node);
 }
 

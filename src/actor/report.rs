@@ -9,16 +9,27 @@ use futures_util::future::BoxFuture;
 use humantime::format_rfc3339_seconds;
 use serde_json::{Value, json};
 
+use super::load::Load;
 use super::worker::Node;
+use crate::metrics::Reload;
 use crate::net::admin::{Health, NoBindings, Reports};
 use crate::sip::Uri;
 
 impl Reports for Node {
     fn metrics(&self) -> String {
-        let counts = self.location.counts();
-        self.metrics.aors.set(i64::try_from(counts.aors).unwrap_or(i64::MAX));
-        self.metrics.bindings.set(i64::try_from(counts.bindings).unwrap_or(i64::MAX));
-        self.metrics.render()
+        let (metrics, counts) = (&self.metrics, self.location.counts());
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.aors.set(number(counts.aors));
+        metrics.bindings.set(number(counts.bindings));
+        let delay = self.loads.iter().map(Load::delay).max().unwrap_or_default();
+        metrics.queue_delay.set(delay.as_secs_f64());
+        metrics.next_hops_down.set(number(self.reach.down()));
+        if let Some(auth) = &self.auth {
+            metrics.trusted_flows.set(number(self.loads.iter().map(Load::trusted).sum()));
+            metrics.trusted_flows_max.set(number(self.config.auth.remembered));
+            metrics.reload_failed.set(Reload::Users, auth.users.is_stale().into());
+        }
+        metrics.render()
     }
 
     fn health(&self) -> Health {

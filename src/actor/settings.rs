@@ -75,6 +75,7 @@ pub fn proxy(
         tokens,
         registrar: next_hops.registrar,
         routes: next_hops.routes.clone(),
+        further: next_hops.further().collect(),
         upstreams: config.upstream.iter().map(upstream::proxy).collect(),
         flow_timer: config.outbound.flow_timer.unwrap_or_default(),
         flow_timer_udp: config.outbound.flow_timer_udp.unwrap_or_default(),

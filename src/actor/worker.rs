@@ -22,6 +22,7 @@ use super::load::Load;
 use super::message::{FlowFailed, Inbound, PeerUnreachable, Register};
 use super::next_hops::NextHops;
 use super::notices::Said;
+use super::reach::Reach;
 use super::relayed::RelayedRequests;
 use super::settings::RETRY_AFTER;
 use super::tls::Tls;
@@ -47,6 +48,8 @@ pub struct Node {
     pub registrar: registrar::Settings,
     /// Where requests go that are not for flows of this node.
     pub next_hops: NextHops,
+    /// Which of them cannot be reached.
+    pub reach: Reach,
     /// The counters.
     pub metrics: Metrics,
     /// What the log has said of what anybody can have happen.

@@ -73,6 +73,11 @@ impl<L: Label> Gauges<L> {
         self.0[label.index()].fetch_add(change, Ordering::Relaxed);
     }
 
+    /// There are so many of `label`.
+    pub fn set(&self, label: L, number: i64) {
+        self.0[label.index()].store(number, Ordering::Relaxed);
+    }
+
     /// How many there are of `label`.
     pub fn get(&self, label: L) -> i64 {
         self.0[label.index()].load(Ordering::Relaxed)

@@ -241,6 +241,16 @@ label! {
 }
 
 label! {
+    /// What is read again while the node runs.
+    Reload = "what" {
+        /// The files of `[tls]`, on SIGHUP.
+        Certificates => "certificates",
+        /// The file of `auth.users`, when it changes.
+        Users => "users",
+    }
+}
+
+label! {
     /// Why a TLS handshake that a client began was not done.
     TlsFailed = "reason" {
         /// What came was no TLS, or broke its rules.

@@ -28,7 +28,7 @@ use crate::sip::{Method, Transport};
 pub use certificates::Certificates;
 pub use family::{Counters, Gauges, Label};
 pub use label::{
-    Authentication, BranchFailed, FlowClosed, LinkSide, RedisFailure, Refused, Status, TlsFailed,
+    Authentication, BranchFailed, FlowClosed, LinkSide, RedisFailure, Refused, Reload, Status, TlsFailed,
     TlsHandshake, TransactionKind,
 };
 pub use notices::{Notices, Summary};
@@ -60,6 +60,18 @@ pub struct Metrics {
     pub responses: Counters<Status>,
     /// Pings that were answered: CRLFCRLF over streams, STUN over UDP.
     pub pings: Counters<Transport>,
+    /// The longest that what is done now had to wait for its worker, in seconds.
+    pub queue_delay: Gauge<f64, AtomicU64>,
+    /// 1 where what was read again last was of no use, and what was there stays.
+    pub reload_failed: Gauges<Reload>,
+    /// Flows over which a user has proved who it is.
+    pub trusted_flows: Gauge<i64, AtomicI64>,
+    /// How many of them can be remembered.
+    pub trusted_flows_max: Gauge<i64, AtomicI64>,
+    /// Next hops that could not be reached when they were needed last.
+    pub next_hops_down: Gauge<i64, AtomicI64>,
+    /// Attempts to reach one that failed.
+    pub next_hop_failures: Counter<u64, AtomicU64>,
     /// 1 while the node drains.
     pub draining: Gauge<i64, AtomicI64>,
     /// UDP flows that were given a Flow-Timer and ping.
@@ -118,6 +130,32 @@ impl Metrics {
             requests: add(&mut registry, "requests", "Requests that came in"),
             responses: add(&mut registry, "responses", "Responses that went out"),
             pings: add(&mut registry, "pings", "Pings that were answered"),
+            queue_delay: add(
+                &mut registry,
+                "queue_delay_seconds",
+                "The longest that what is done now had to wait for its worker",
+            ),
+            reload_failed: add(
+                &mut registry,
+                "reload_failed",
+                "1 where what was read again last was of no use, and what was there stays",
+            ),
+            trusted_flows: add(
+                &mut registry,
+                "trusted_flows",
+                "Flows over which a user has proved who it is",
+            ),
+            trusted_flows_max: add(&mut registry, "trusted_flows_max", "How many can be remembered"),
+            next_hops_down: add(
+                &mut registry,
+                "next_hops_down",
+                "Next hops that could not be reached when they were needed last",
+            ),
+            next_hop_failures: add(
+                &mut registry,
+                "next_hop_failures",
+                "Attempts to reach a next hop that failed",
+            ),
             draining: add(&mut registry, "draining", "1 while the node drains"),
             udp_flows: add(&mut registry, "udp_flows", "UDP flows that were given a Flow-Timer"),
             bindings: add(&mut registry, "bindings", "Bindings that are live"),

@@ -122,7 +122,8 @@ impl Overload {
         }
     }
 
-    fn delay(&self, now: Duration) -> Duration {
+    /// How long what is done now had to wait.
+    pub fn delay(&self, now: Duration) -> Duration {
         let queue = if self.waiting > 0 {
             let waiting = u32::try_from(self.waiting).unwrap_or(u32::MAX);
             let expected = self.takes.saturating_mul(waiting);

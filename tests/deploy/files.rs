@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use flowhold::config::Config;
+use flowhold::metrics::Metrics;
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// The files below `config/deploy` with this extension.
@@ -202,4 +203,45 @@ fn nginx_waits_for_longer_than_the_node_is_silent_and_says_who_comes() {
     fs::write(configuration.path(), &told).unwrap();
     assert_good(configuration.path(), &[]);
     assert!(told.contains(&format!("ws = [\"{}\"]", value("server "))), "{told}");
+}
+
+/// Each `NAME{...}` of an expression: the metric, and what stands in the braces.
+fn selectors(expression: &str) -> Vec<(String, String)> {
+    let is_name = |sign: char| sign.is_ascii_alphanumeric() || sign == '_';
+    let mut found = Vec::new();
+    for (at, _) in expression.match_indices("flowhold_") {
+        let name: String = expression[at..].chars().take_while(|sign| is_name(*sign)).collect();
+        let rest = &expression[at + name.len()..];
+        let braces =
+            rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map_or("", |(inside, _)| inside);
+        found.push((name, braces.to_owned()));
+    }
+    found
+}
+
+#[test]
+fn alerts_are_about_metrics_and_labels_that_there_are() {
+    let metrics = Metrics::new();
+    metrics.upstream.begin("trunk");
+    let shown = metrics.render();
+    let rules = &yaml("prometheus/flowhold.rules.yml")[0]["groups"][0]["rules"];
+    let rules = rules.as_vec().unwrap();
+    assert!(rules.len() > 8);
+    for rule in rules {
+        let (name, expression) = (rule["alert"].as_str().unwrap(), rule["expr"].as_str().unwrap());
+        assert!(rule["annotations"]["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{name}");
+        assert!(rule["labels"]["severity"].as_str().is_some(), "{name}");
+        for (metric, labels) in selectors(expression) {
+            let lines: Vec<&str> = shown.lines().filter(|line| line.starts_with(&metric)).collect();
+            let is_it = |line: &&str| [Some(&b' '), Some(&b'{')].contains(&line.as_bytes().get(metric.len()));
+            assert!(lines.iter().any(is_it), "{name}: no metric {metric}");
+            for label in labels.split(',').filter(|label| !label.is_empty()) {
+                let (key, values) = label.split_at(label.find(['=', '!']).unwrap());
+                for value in values.trim_matches(['=', '!', '~', '"']).split('|') {
+                    let pair = format!("{key}=\"{value}\"");
+                    assert!(lines.iter().any(|line| line.contains(&pair)), "{name}: {metric} has no {pair}");
+                }
+            }
+        }
+    }
 }

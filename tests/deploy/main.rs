@@ -11,3 +11,4 @@ mod fail2ban;
 mod files;
 mod local_cluster;
 mod proxy_protocol;
+mod watch;

@@ -34,6 +34,7 @@ fn files_of_no_use_leave_all_as_it_was_and_are_named() {
         || node.log().lines().any(|line| line.contains("stay as they were") && line.contains("node.pem"));
     wait_until("the file is named", said);
     assert_eq!(shown(), old);
+    assert_eq!(node.metric("reload_failed{what=\"certificates\"}"), 1);
     // A certificate whose key is still the old one is of no use either.
     let key = fs::read(ca.path("node.key")).unwrap();
     ca.issue("node", &["localhost"]);
@@ -42,6 +43,9 @@ fn files_of_no_use_leave_all_as_it_was_and_are_named() {
     let count = || node.log().lines().filter(|line| line.contains("stay as they were")).count();
     wait_until("that is said too", || count() == 2);
     assert_eq!(shown(), old);
+    ca.issue("node", &["localhost"]);
+    node.signal("-HUP");
+    wait_until("it is over", || node.metric("reload_failed{what=\"certificates\"}") == 0);
 }
 
 #[test]

@@ -36,7 +36,7 @@ use crate::proto::auth::{
     Shared, Step, Strangers, Terms, Trust, User,
 };
 use crate::proto::pace::Asker;
-use crate::proto::proxy::{Exit, Matcher};
+use crate::proto::proxy::Matcher;
 use crate::sip::digest::Algorithm;
 use crate::sip::{Message, Method, Name, Wire};
 
@@ -77,10 +77,6 @@ impl Auth {
 fn rules(config: &Config, next_hops: &NextHops, tokens: &Arc<KeyRing>) -> Rules {
     let auth = &config.auth;
     let octets = |text: &String| text.as_bytes().into();
-    let peers = next_hops.routes.iter().filter_map(|route| match route.to {
-        Exit::NextHop(next) => Some(next),
-        Exit::Upstream(_) => None,
-    });
     let numbers = next_hops.routes.iter().filter_map(|route| match &route.matcher {
         Matcher::Prefix(prefix) => Some(prefix.clone()),
         Matcher::Domain(_) => None,
@@ -99,7 +95,8 @@ fn rules(config: &Config, next_hops: &NextHops, tokens: &Arc<KeyRing>) -> Rules 
             .iter()
             .map(|one| crate::proto::auth::Upstream { aor: upstream::proxy(one).aor, to: octets(&one.to) })
             .collect(),
-        peers: peers.collect(),
+        // At an edge proxy, where there is a registrar, nobody has to prove anything.
+        peers: next_hops.all().collect(),
         numbers: numbers.collect(),
         tokens: Arc::clone(tokens),
     }

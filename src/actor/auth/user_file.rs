@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use toml_edit::{DocumentMut, Item, Table, value};
@@ -31,6 +31,8 @@ pub struct UserFile {
     users: RwLock<Arc<Users>>,
     /// Rises with each change.
     version: AtomicU64,
+    /// Whether what is there now is of no use.
+    is_stale: AtomicBool,
     /// What was there when it was read.
     seen: Mutex<Option<Stamp>>,
 }
@@ -74,6 +76,7 @@ impl UserFile {
             path: path.to_owned(),
             users: RwLock::new(Arc::new(users)),
             version: AtomicU64::new(0),
+            is_stale: AtomicBool::new(false),
             seen: Mutex::new(Some(stamp)),
         })
     }
@@ -89,6 +92,11 @@ impl UserFile {
         self.version.load(Ordering::Acquire)
     }
 
+    /// Whether the users are those of before, since the file was of no use when it was read last.
+    pub fn is_stale(&self) -> bool {
+        self.is_stale.load(Ordering::Relaxed)
+    }
+
     /// Reads it again if it has changed. One that is broken leaves all as it was.
     pub fn look_again(&self) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +106,9 @@ impl UserFile {
         }
         // Whatever comes of it, it is said once.
         *seen = now;
-        match read(&self.path) {
+        let read = read(&self.path);
+        self.is_stale.store(read.is_err(), Ordering::Relaxed);
+        match read {
             Ok((stamp, users)) => {
                 *seen = Some(stamp);
                 info!(path = %self.path.display(), users = users.len(), "users read");

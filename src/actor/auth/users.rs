@@ -54,6 +54,15 @@ impl Users {
         }
     }
 
+    /// Whether they are those of before, since what is there now is of no use.
+    pub fn is_stale(&self) -> bool {
+        match self {
+            Self::File(file) => file.is_stale(),
+            // Which has counters of its own.
+            Self::Redis(_) => false,
+        }
+    }
+
     /// Finds out what has changed; false: Redis is away.
     pub async fn look_again(&self) -> bool {
         match self {

@@ -21,7 +21,7 @@ use super::replay::Replay;
 use super::secrets::{Form, Secrets, User};
 use super::trust::Trust;
 use crate::proto::{Source, hex};
-use crate::sip::digest::{Algorithm, Credentials, Ha1, Protection};
+use crate::sip::digest::{self, Algorithm, Credentials, Ha1, Protection};
 use crate::sip::{Edit, Message, Method, Name, Uri, Wire, peer_of};
 
 /// How many parts the node's tables have, so that workers seldom meet at one lock.

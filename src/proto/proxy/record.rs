@@ -63,7 +63,7 @@ impl Proxy {
         let edge = self.settings.edge();
         // What goes on to the registrar does not come from there: of a connection only the address tells, which UAs may share.
         let is_from_registrar = target.flow().is_some()
-            && self.settings.registrar.is_some_and(|registrar| registrar.is_source(context.from));
+            && self.settings.registrars().any(|registrar| registrar.is_source(context.from));
         let from = Side {
             // The registrar takes requests at its own address, and not only over the connection that it happened to open.
             token: (!is_from_registrar).then(|| Cow::Owned(edge.token(context.from))),

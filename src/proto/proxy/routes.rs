@@ -88,14 +88,17 @@ impl Settings {
         let uri = &routed.uri;
         let to_registrar = match &routed.next {
             // What a UA sends in a dialog may follow Route values, or lead to a UA, that only the registrar can tell.
-            _ if routed.way == Way::Outgoing => true,
-            Some(next) => registrar.is_at(next),
-            None => self.is_domain(uri.host) || (self.means_us(uri) && uri.user.is_some()),
+            _ if routed.way == Way::Outgoing => Some(registrar),
+            Some(next) => self.registrars().find(|registrar| registrar.is_at(next)),
+            None => {
+                let is_there = self.is_domain(uri.host) || (self.means_us(uri) && uri.user.is_some());
+                is_there.then_some(registrar)
+            }
         };
-        match routed.next {
-            _ if to_registrar => Ok(Some(Target::NextHop(registrar))),
-            None if self.means_us(uri) => Ok(None),
-            _ => Err(not_ours()),
+        match (to_registrar, &routed.next) {
+            (Some(registrar), _) => Ok(Some(Target::NextHop(registrar))),
+            (None, None) if self.means_us(uri) => Ok(None),
+            (None, _) => Err(not_ours()),
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Settings {
     pub registrar: Option<NextHop>,
     /// Where else UAs that registered here may go; the first that matches counts. Not with a `registrar`, which sees to that.
     pub routes: Vec<Route>,
+    /// Where else the registrar is, or the next hops of the routes are: the other addresses of their names.
+    pub further: Vec<NextHop>,
     /// Other providers that this node registers with. Not with a `registrar`, which would have to know of them.
     pub upstreams: Vec<Upstream>,
     /// The Flow-Timer given over a stream where the registrar gives none, in whole seconds; zero: none.
@@ -157,13 +159,28 @@ impl Settings {
 
     /// Whether it came from an element at the end of a route.
     pub(super) fn is_from_route(&self, from: Source) -> bool {
-        self.routes.iter().any(|route| matches!(route.to, Exit::NextHop(next) if next.is_source(from)))
+        self.ends_of_routes().any(|next| next.is_source(from))
     }
 
     /// The element at the end of a route that a URI names by its address.
     pub fn at_end_of_route(&self, uri: &Uri<'_>) -> Option<Exit> {
-        let is_at = |exit: &Exit| matches!(exit, Exit::NextHop(next) if next.is_at(uri));
-        self.routes.iter().map(|route| route.to).find(is_at)
+        self.ends_of_routes().find(|next| next.is_at(uri)).map(Exit::NextHop)
+    }
+
+    fn ends_of_routes(&self) -> impl Iterator<Item = NextHop> {
+        let first = self.routes.iter().filter_map(|route| match route.to {
+            Exit::NextHop(next) => Some(next),
+            Exit::Upstream(_) => None,
+        });
+        // Where there is a registrar there are no routes.
+        let further = self.further.iter().copied().filter(|_| self.registrar.is_none());
+        first.chain(further)
+    }
+
+    /// The addresses of the registrar.
+    pub(super) fn registrars(&self) -> impl Iterator<Item = NextHop> {
+        let further = self.further.iter().copied().filter(|_| self.registrar.is_some());
+        self.registrar.into_iter().chain(further)
     }
 
     /// Whether a URI with this host and port means this node: one of its addresses, or one of its domains without a port

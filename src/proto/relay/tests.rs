@@ -21,6 +21,7 @@ fn settings() -> proxy::Settings {
         tokens: Arc::new(KeyRing::of_one_run(&[7; 32])),
         registrar: None,
         routes: Vec::new(),
+        further: Vec::new(),
         upstreams: Vec::new(),
         flow_timer: Duration::ZERO,
         flow_timer_udp: Duration::ZERO,

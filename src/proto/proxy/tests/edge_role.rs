@@ -252,3 +252,16 @@ fn s11_2_an_options_for_the_edge_proxy_itself_is_answered_here() {
     let text = request_to("sip:192.0.2.1:5060", "OPTIONS", "TCP", "z9hG4bKa");
     assert_eq!(only(edge(over_udp()).request(&text, alice())).status(), 200);
 }
+
+#[test]
+fn the_other_addresses_of_the_registrar_are_the_registrar_too() {
+    let second = NextHop { address: "10.0.0.6:5060".parse().unwrap(), ..over_tcp() };
+    let settings = Settings { registrar: Some(over_tcp()), further: vec![second], ..settings() };
+    let routed = |route: &str| {
+        let text = request_to("sip:bob@example.net", "MESSAGE", "TCP", "z9hG4bKa");
+        let mut scenario = Scenario::with(settings.clone(), &[]);
+        only(scenario.request(&with_field(&text, &format!("Route: <sip:{route};lr>")), alice())).hop
+    };
+    assert_eq!(routed("10.0.0.5:5060"), Hop::Address(over_tcp()));
+    assert_eq!(routed("10.0.0.6:5060"), Hop::Address(second));
+}

@@ -121,3 +121,18 @@ fn a_strangers_token_and_to_tag_open_no_way_to_a_gateway() {
         }
     }
 }
+
+#[test]
+fn s16_5_the_other_addresses_of_a_next_hop_are_next_hops_too() {
+    let second = NextHop { address: "10.0.0.9:5070".parse().unwrap(), ..trunk() };
+    let routes =
+        vec![Route { matcher: Matcher::Domain(b"example.net".as_slice().into()), to: trunk().into() }];
+    let settings = Settings { routes, further: vec![second], ..settings() };
+    for (from, is_it) in [("10.0.0.8:40000", true), ("10.0.0.9:40000", true), ("10.0.0.10:5070", false)] {
+        assert_eq!(settings.is_from_route(source(Transport::Tcp, 9, from)), is_it, "{from}");
+    }
+    for (uri, to) in [("sip:carol@example.net", trunk()), ("sip:carol@10.0.0.9:5070", second)] {
+        let mut scenario = Scenario::with(settings.clone(), &[binding(bob(), BOB_CONTACT, "")]);
+        assert_eq!(only(scenario.request(&by_bob(uri), bob())).hop, Hop::Address(to), "{uri}");
+    }
+}

@@ -28,6 +28,7 @@ pub(super) fn settings() -> Settings {
         tokens: Arc::new(KeyRing::of_one_run(&[7; 32])),
         registrar: None,
         routes: Vec::new(),
+        further: Vec::new(),
         upstreams: Vec::new(),
         flow_timer: Duration::from_secs(120),
         flow_timer_udp: Duration::from_secs(25),
