@@ -25,9 +25,10 @@ pub(super) async fn reload(mut hangup: Signal, node: &Node) -> Infallible {
 fn certificates(node: &Node) {
     let config = &node.config;
     let of_listeners = node.tls.as_ref().map(|tls| ("listeners", tls.acceptor.reload(&config.tls)));
-    let of_next_hops = node.connector.as_ref().map(|connector| {
-        ("next hops", connector.reload(config.tls.ca.as_deref(), config.tls.own()))
-    });
+    let of_next_hops = node
+        .connector
+        .as_ref()
+        .map(|connector| ("next hops", connector.reload(config.tls.ca.as_deref(), config.tls.own())));
     let of_links = node.cluster.as_ref().and_then(|cluster| cluster.tls.as_ref());
     let of_links = of_links.map(|links| ("links", join::read_again(links, &config.cluster)));
     let mut has_failed = false;

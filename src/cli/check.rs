@@ -4,6 +4,7 @@ use std::io::stdout;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use flowhold::actor::auth::algorithms;
 use flowhold::actor::auth::user_file::UserFile;
 use flowhold::actor::cluster::join;
 use flowhold::actor::expiry::ends_soon;
@@ -37,7 +38,7 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
             let auth = &config.auth;
             if auth.mode == Some(AuthMode::Digest)
                 && auth.store == UserStore::File
-                && let Err(fault) = UserFile::open(&auth.users)
+                && let Err(fault) = UserFile::open(&auth.users, algorithms(&auth.algorithms))
             {
                 say(&mut stdout(), &format!("auth.users: {fault}"));
                 return ExitCode::from(WRONG);

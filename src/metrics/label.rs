@@ -225,8 +225,10 @@ label! {
         Replayed => "replayed",
         /// 401 or 407: the password was wrong.
         WrongPassword => "wrong_password",
-        /// 401 or 407: there is no such user, or it has no secret for the algorithm.
+        /// 401 or 407: there is no such user.
         UnknownUser => "unknown_user",
+        /// 401 or 407: the user has no hash for the algorithm.
+        NoHash => "no_hash",
         /// 403: it spoke for another than its user.
         NotOwn => "not_own",
         /// 403: it came from another domain.

@@ -48,6 +48,23 @@ fn each_wrong_password_is_found_with_its_address() {
 }
 
 #[test]
+fn a_user_who_was_stored_without_the_hash_is_not_banned() {
+    let users = Users::new(&[("alice", "secret")]);
+    let stored = std::fs::read_to_string(users.path()).unwrap();
+    std::fs::write(users.path(), stored.replace("ha1_sha256", "# ha1_sha256")).unwrap();
+    let node = Node::start(&users.keys(""));
+    let client = Client::tcp(&node);
+    let challenge = client.ask(&client.register_contact("alice")).expect_status(401);
+    let mut login = Login::new(&challenge, "alice", "secret");
+    client.ask(&login.prove(client.register_contact("alice"))).expect_status(401);
+    assert_eq!(node.metric("authentications_total{outcome=\"no_hash\"}"), 1);
+    let log = node.log();
+    assert!(log.contains("1 users have no hash for SHA-256, which is offered"), "{log}");
+    assert!(log.contains("no hash for the algorithm peer="), "{log}");
+    assert_eq!(matched(&log), [""; 0], "{log}");
+}
+
+#[test]
 fn nobody_has_another_banned() {
     const FORGED: &str = "flowhold::auth: authentication failed peer=192.0.2.9:1 transport=tcp";
     let users = Users::new(&[("alice", "secret")]);

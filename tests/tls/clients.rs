@@ -74,7 +74,7 @@ fn a_next_hop_over_tls_has_to_show_its_certificate_and_not_only_its_address() {
 }
 
 #[test]
-fn a_certificate_that_names_a_user_stands_for_its_password() {
+fn a_certificate_that_names_a_user_stands_for_its_password_while_it_is_a_user() {
     let ca = Ca::new();
     ca.issue("alice", &["sip:alice@example.com"]);
     let client_ca = ca.path("ca.pem").display().to_string();
@@ -82,11 +82,19 @@ fn a_certificate_that_names_a_user_stands_for_its_password() {
     let users = Users::new(&[("bob", "secret")]);
     let node = Node::start(&format!("{}{}", ca.listener(&extra), users.keys("flow_trust = \"0s\"")));
     let alice = Client::tls(&node, &ca.client_with(&ca, "alice"));
+    alice.ask(&alice.register_contact("alice")).expect_status(401);
+    let without_password = std::fs::read_to_string(users.path()).unwrap() + "[users.\"alice@example.com\"]\n";
+    std::fs::write(users.path(), without_password).unwrap();
+    wait_until("alice is a user", || alice.ask(&alice.register_contact("alice")).status() == 200);
+    let before = node.metric("authentications_total{outcome=\"trusted\"}");
     for _ in 0..2 {
         alice.registers_outbound("alice", 1);
     }
     alice.ask(&alice.register_contact("bob")).expect_status(401);
     let nobody = Client::tls(&node, &ca.client());
     nobody.ask(&nobody.register_contact("alice")).expect_status(401);
-    assert_eq!(node.metric("authentications_total{outcome=\"trusted\"}"), 2);
+    assert_eq!(node.metric("authentications_total{outcome=\"trusted\"}"), before + 2);
+    // Her phone is stolen.
+    users.set(&[("bob", "secret")]);
+    wait_until("alice is no user any more", || alice.ask(&alice.register_contact("alice")).status() == 401);
 }

@@ -33,7 +33,7 @@ use crate::metrics::{Authentication, Status};
 use crate::proto::Source;
 use crate::proto::auth::{
     Answer, Authenticator, Failures, Found, Nonces, Outcome, Patience, Question, Repeats, Replay, Rules,
-    Shared, Step, Strangers, Terms, Trust, User,
+    Shared, Step, Strangers, Terms, Trust,
 };
 use crate::proto::pace::Asker;
 use crate::proto::proxy::Matcher;
@@ -208,12 +208,11 @@ impl Worker {
     }
 
     /// The peer of this flow has shown a certificate that was verified, and that names these users, each as `user@domain`:
-    /// who of them has an AOR here need not prove it by a password.
+    /// who of them has an AOR here, and is a user, need not prove it by a password.
     pub fn certified(&self, source: &Source, users: &[Box<str>]) {
         let (Some(auth), Some(authenticator)) = (&self.node.auth, &self.authenticator) else { return };
         let users = users.iter().filter_map(|user| auth.shared.user_of(format!("sip:{user}").as_bytes()));
-        let users: Vec<User> = users.collect();
-        authenticator.borrow_mut().trust.certified(self.node.clock.now(), source, &users);
+        authenticator.borrow_mut().trust.certified(source, users.collect());
     }
 }
 
@@ -244,6 +243,9 @@ fn log(answer: &Answer, request: &Message, source: &Source) {
         why if why.is_failure() => {
             info!(target: "flowhold::auth", %peer, %transport, %reason, %method, %user, "authentication failed");
         }
+        Outcome::NoHash => {
+            info!(target: "flowhold::auth", %peer, %transport, %reason, %method, %user, "no hash for the algorithm");
+        }
         Outcome::NotOwn => {
             let field = |name| Text(request.first(name).unwrap_or_default());
             let (from, to) = (field(Name::From), field(Name::To));
@@ -272,6 +274,7 @@ fn label(outcome: Outcome) -> Option<Authentication> {
         Outcome::Replayed => Authentication::Replayed,
         Outcome::WrongPassword => Authentication::WrongPassword,
         Outcome::UnknownUser => Authentication::UnknownUser,
+        Outcome::NoHash => Authentication::NoHash,
         Outcome::NotOwn => Authentication::NotOwn,
         Outcome::Stranger => Authentication::Stranger,
         Outcome::Malformed => Authentication::Malformed,

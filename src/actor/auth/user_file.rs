@@ -10,7 +10,8 @@
 //! ha1b_md5 = "..."
 //! ```
 //!
-//! A hash that is missing cannot be used to log in with. What other keys there are is not looked at.
+//! A hash that is missing cannot be used to log in with; who has a table without any may come with a certificate. What
+//! other keys there are is not looked at.
 
 use std::collections::HashMap;
 use std::fs;
@@ -22,12 +23,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use toml_edit::{DocumentMut, Item, Table, value};
 use tracing::{error, info, warn};
 
-use crate::proto::auth::{Secrets, User};
+use crate::proto::auth::{Form, Secrets, User};
+use crate::sip::digest::Algorithm;
 
 /// The users of a file.
 #[derive(Debug)]
 pub struct UserFile {
     path: PathBuf,
+    /// What is offered to UAs.
+    algorithms: Vec<Algorithm>,
     users: RwLock<Arc<Users>>,
     /// Rises with each change.
     version: AtomicU64,
@@ -69,11 +73,13 @@ pub enum UserFileError {
 }
 
 impl UserFile {
-    /// Reads it.
-    pub fn open(path: &Path) -> Result<Self, UserFileError> {
+    /// Reads it. `algorithms` are those that are offered.
+    pub fn open(path: &Path, algorithms: Vec<Algorithm>) -> Result<Self, UserFileError> {
         let (stamp, users) = read(path)?;
+        warn_of_missing(path, &users, &algorithms);
         Ok(Self {
             path: path.to_owned(),
+            algorithms,
             users: RwLock::new(Arc::new(users)),
             version: AtomicU64::new(0),
             is_stale: AtomicBool::new(false),
@@ -112,6 +118,7 @@ impl UserFile {
             Ok((stamp, users)) => {
                 *seen = Some(stamp);
                 info!(path = %self.path.display(), users = users.len(), "users read");
+                warn_of_missing(&self.path, &users, &self.algorithms);
                 let mut known = self.users.write().unwrap_or_else(PoisonError::into_inner);
                 if **known != users {
                     *known = Arc::new(users);
@@ -143,6 +150,28 @@ fn read(path: &Path) -> Result<(Stamp, Users), UserFileError> {
     }
     let users = parse(&text).map_err(|reason| UserFileError::Broken { path: path.to_owned(), reason })?;
     Ok((Stamp::of(&metadata), users))
+}
+
+fn warn_of_missing(path: &Path, users: &Users, algorithms: &[Algorithm]) {
+    for (users, algorithm) in without_hash(users, algorithms) {
+        let path = path.display();
+        warn!(%path, "{users} users have no hash for {}, which is offered (auth.algorithms)", algorithm.as_str());
+    }
+}
+
+/// How many users have a password that is of no use for an algorithm that is offered, each with some. UAs take the first
+/// that they know, whatever is stored.
+fn without_hash(users: &Users, algorithms: &[Algorithm]) -> Vec<(usize, Algorithm)> {
+    let is_without = |secrets: &Secrets, algorithm| {
+        let has = |form| secrets.get(form, algorithm).is_some();
+        secrets.fields().next().is_some() && !has(Form::Name) && !has(Form::Whole)
+    };
+    let count = |algorithm| users.values().filter(|secrets| is_without(secrets, algorithm)).count();
+    algorithms
+        .iter()
+        .map(|&algorithm| (count(algorithm), algorithm))
+        .filter(|&(count, _)| count > 0)
+        .collect()
 }
 
 fn parse(text: &str) -> Result<Users, String> {
@@ -215,7 +244,6 @@ pub fn without_user(text: &str, name: &str) -> Result<Option<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::digest::Algorithm;
 
     fn alice() -> User {
         User { name: b"alice".as_slice().into(), realm: b"example.com".as_slice().into() }
@@ -259,12 +287,25 @@ mod tests {
     }
 
     #[test]
+    fn users_whose_password_is_no_use_for_what_is_offered_are_counted() {
+        let only = |algorithm| Secrets::of(&alice(), b"one", &[algorithm]);
+        let text = with_user("", "alice@example.com", &only(Algorithm::Md5)).unwrap();
+        let text = with_user(&text, "bob@example.com", &only(Algorithm::Md5)).unwrap();
+        let text = with_user(&text, "carol@example.com", &only(Algorithm::Sha256)).unwrap();
+        // Who comes with a certificate needs none.
+        let users = parse(&(text + "\n[users.\"dave@example.com\"]\n")).unwrap();
+        let (sha256, md5) = (Algorithm::Sha256, Algorithm::Md5);
+        assert_eq!(without_hash(&users, &[sha256, md5]), [(2, sha256), (1, md5)]);
+        assert_eq!(users.len(), 4);
+    }
+
+    #[test]
     fn a_change_is_seen_and_a_broken_file_changes_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("users.toml");
-        assert!(matches!(UserFile::open(&path), Err(UserFileError::Unreadable { .. })));
+        assert!(matches!(UserFile::open(&path, Vec::new()), Err(UserFileError::Unreadable { .. })));
         fs::write(&path, with_user("", "alice@example.com", &secrets(b"one")).unwrap()).unwrap();
-        let file = UserFile::open(&path).unwrap();
+        let file = UserFile::open(&path, Vec::new()).unwrap();
         assert_eq!(file.get(&alice()).as_deref(), Some(&secrets(b"one")));
         file.look_again();
         assert_eq!(file.version(), 0);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use flowhold_cluster::binding::Timestamp;
 use flowhold_cluster::redis::Redis;
 
+use super::algorithms;
 use super::redis_users::RedisUsers;
 use super::user_file::{UserFile, UserFileError};
 use crate::config::{Config, UserStore};
@@ -26,7 +27,10 @@ impl Users {
             (UserStore::Redis, Some(redis)) => {
                 Ok(Self::Redis(Arc::new(RedisUsers::new(redis.clone(), &config.auth))))
             }
-            _ => Ok(Self::File(Arc::new(UserFile::open(&config.auth.users)?))),
+            _ => Ok(Self::File(Arc::new(UserFile::open(
+                &config.auth.users,
+                algorithms(&config.auth.algorithms),
+            )?))),
         }
     }
 

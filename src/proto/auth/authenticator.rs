@@ -64,8 +64,8 @@ pub enum Step {
 pub struct Question {
     /// Whose secrets.
     pub user: User,
-    form: Form,
-    credentials: Credentials,
+    /// None: a certificate names the user, and it only has to be there.
+    credentials: Option<(Form, Credentials)>,
     wanted: Wanted,
 }
 
@@ -90,8 +90,10 @@ pub enum Outcome {
     Replayed,
     /// The password is wrong.
     WrongPassword,
-    /// There is no such user, or no secret for the algorithm.
+    /// There is no such user.
     UnknownUser,
+    /// There is no secret of the user for the algorithm, so its password may well be right.
+    NoHash,
     /// It speaks for another than its user.
     NotOwn,
     /// It comes from another domain.
@@ -198,15 +200,19 @@ impl Authenticator {
             // RFC 7616 §3.4: what lacks a part is a bad request.
             return Step::from(answering.bad_request("Malformed Credentials"));
         };
-        let is_trusted = || self.is_trusted(now, request, source, &wanted.who);
         let (credentials, realm) = match offered {
             // Whoever can forge a source address could fail in another's name: a password is looked at, and a failure
             // counted, only where our nonce has arrived.
             Some(Offered { nonce: Reading::Good(_) | Reading::Aged, credentials, realm }) => {
                 (credentials, realm)
             }
-            Some(_) | None if is_trusted() => return Step::Pass(Outcome::Trusted),
+            Some(_) | None if self.is_trusted(now, request, source, &wanted) => {
+                return Step::Pass(Outcome::Trusted);
+            }
             other => {
+                if let Some(user) = self.certified(request, source, &wanted.who) {
+                    return Step::Ask(Box::new(Question { user, credentials: None, wanted }));
+                }
                 let why = if other.is_some() { Outcome::OtherNonce } else { Outcome::Challenged };
                 let nonce = shared.nonces.mint(now, random, source.ip());
                 return Step::from(answering.challenge(&wanted, &nonce, why));
@@ -216,23 +222,23 @@ impl Authenticator {
         if shared.rules.checks_uri && !is_same_resource(&credentials.uri, request.request_uri()) {
             return Step::from(answering.bad_request("Digest of Another URI"));
         }
-        if let Some(step) = self.throttle(shared, now, (request, source), &wanted.who) {
+        if let Some(step) = self.throttle(shared, now, (request, source), &wanted) {
             return step;
         }
         let (user, form) = claimed(&credentials, &realm);
-        Step::Ask(Box::new(Question { user, form, credentials, wanted }))
+        Step::Ask(Box::new(Question { user, credentials: Some((form, credentials)), wanted }))
     }
 
     /// Of an address that has failed too often.
     fn throttle(
-        &self,
+        &mut self,
         shared: &Shared,
         now: Timestamp,
         (request, source): (&Message, &Source),
-        who: &Who,
+        wanted: &Wanted,
     ) -> Option<Step> {
         let wait = shared.failures(source.ip()).wait(now, source.ip())?;
-        if self.is_trusted(now, request, source, who) {
+        if self.is_trusted(now, request, source, wanted) {
             return Some(Step::Pass(Outcome::Trusted));
         }
         Some(Step::from(shared.answering(request, source).later(wait, Outcome::Throttled)))
@@ -252,7 +258,11 @@ impl Authenticator {
         if !source.transport.is_reliable() && self.repeats.has(now, request, source.flow.remote) {
             return Step::Pass(Outcome::Repeated);
         }
-        let step = match self.throttle(shared, now, (request, source), &question.wanted.who) {
+        let throttled = match question.credentials {
+            Some(_) => self.throttle(shared, now, (request, source), &question.wanted),
+            None => None,
+        };
+        let step = match throttled {
             None => self.check(shared, (now, random), (request, source), question, found),
             Some(step) => step,
         };
@@ -276,28 +286,38 @@ impl Authenticator {
         shared: &Shared,
         (now, random): (Timestamp, u64),
         (request, source): (&Message, &Source),
-        Question { user, form, credentials, wanted }: &Question,
+        Question { user, credentials, wanted }: &Question,
         found: Found<'_>,
     ) -> Step {
         let answering = shared.answering(request, source);
         let secrets = match found {
             Found::Known(secrets) => secrets,
-            Found::Unavailable(_) if self.is_trusted(now, request, source, &wanted.who) => {
+            Found::Unavailable(_) if self.is_trusted(now, request, source, wanted) => {
                 return Step::Pass(Outcome::Trusted);
             }
             Found::Unavailable(retry_after) => {
                 return Step::from(answering.later(retry_after, Outcome::Unavailable));
             }
         };
+        let nonce = || shared.nonces.mint(now, random, source.ip());
+        let Some((form, credentials)) = credentials else {
+            if secrets.is_some() {
+                return Step::Pass(Outcome::Trusted);
+            }
+            return Step::from(answering.challenge(wanted, &nonce(), Outcome::Challenged));
+        };
         let algorithm = credentials.algorithm();
         let nobody = shared.nobody(user, algorithm);
         let known = secrets.and_then(|secrets| secrets.get(*form, algorithm));
         let is_right = credentials.is_right(known.unwrap_or(&nobody), request.method_bytes());
-        let nonce = || shared.nonces.mint(now, random, source.ip());
         if known.is_none() || !is_right {
             shared.failures(source.ip()).failed(now, source.ip());
             self.trust.revoke(source, user);
-            let why = if known.is_none() { Outcome::UnknownUser } else { Outcome::WrongPassword };
+            let why = match (secrets, known) {
+                (None, _) => Outcome::UnknownUser,
+                (Some(_), None) => Outcome::NoHash,
+                (Some(_), Some(_)) => Outcome::WrongPassword,
+            };
             return Step::from(answering.challenge(wanted, &nonce(), why));
         }
         if let Who::The(owner) = &wanted.who
@@ -315,19 +335,30 @@ impl Authenticator {
                 }
                 Step::Pass(Outcome::Proved)
             }
-            _ if self.is_trusted(now, request, source, &wanted.who) => Step::Pass(Outcome::Trusted),
+            _ if self.is_trusted(now, request, source, wanted) => Step::Pass(Outcome::Trusted),
             // RFC 7616 §3.3: stale says that the password was right.
             (Some(_), _) => Step::from(answering.challenge(wanted, &nonce(), Outcome::Replayed)),
             (None, _) => Step::from(answering.challenge(wanted, &nonce(), Outcome::Stale)),
         }
     }
 
-    fn is_trusted(&self, now: Timestamp, request: &Message, source: &Source, who: &Who) -> bool {
+    fn is_trusted(&mut self, now: Timestamp, request: &Message, source: &Source, wanted: &Wanted) -> bool {
         is_first_hop(request)
-            && match who {
+            && match &wanted.who {
+                Who::The(user) if wanted.by_registrar => self.trust.registers(now, source, user),
                 Who::The(user) => self.trust.holds(now, source, user),
                 Who::Any => self.trust.holds_any(now, source),
             }
+    }
+
+    /// Who has shown a certificate that is as good as what is wanted.
+    fn certified(&self, request: &Message, source: &Source, who: &Who) -> Option<User> {
+        let users = self.trust.certified_users(source);
+        let found = match who {
+            Who::The(user) => users.iter().find(|named| *named == user),
+            Who::Any => users.first(),
+        };
+        found.filter(|_| is_first_hop(request)).cloned()
     }
 }
 

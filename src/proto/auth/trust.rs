@@ -2,6 +2,8 @@
 //!
 //! Only a UA's own flow can be trusted: one over which the requests of several UAs come (an edge proxy's) is told by its
 //! second Via, and never is. A flow may have several users all the same, a PBX with a registration for each line.
+//!
+//! Whom a certificate names is asked no password either; that there is such a user is looked up each time.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher;
@@ -41,6 +43,8 @@ pub struct Trust {
     streams: HashMap<FlowId, Users>,
     /// UDP flows share their socket's id.
     datagrams: HashMap<(FlowId, SocketAddr), Users>,
+    /// Those whose peers have shown certificates, and whom these name.
+    certified: HashMap<FlowId, Box<[User]>>,
     /// Those that next hops have proved to be theirs.
     peers: HashSet<FlowId>,
     swept: Timestamp,
@@ -54,11 +58,11 @@ type Users = SmallVec<[Trusted; 1]>;
 #[derive(Clone, Copy, Debug)]
 struct Trusted {
     user: u64,
+    /// From then on a REGISTER has to prove it again.
+    due: Timestamp,
+    /// From then on other requests have to.
     until: Timestamp,
 }
-
-/// For what no time ends.
-const FOR_GOOD: Timestamp = Timestamp(u64::MAX);
 
 impl Trust {
     /// Remembers `limit` flows. `seed` is random.
@@ -69,6 +73,7 @@ impl Trust {
             seed,
             streams: HashMap::new(),
             datagrams: HashMap::new(),
+            certified: HashMap::new(),
             peers: HashSet::new(),
             swept: Timestamp(0),
             version: 0,
@@ -77,23 +82,27 @@ impl Trust {
 
     /// The user has proved who it is over this flow.
     pub fn grant(&mut self, now: Timestamp, source: &Source, user: &User) {
-        let time = if source.transport.is_reliable() { self.terms.streams } else { self.terms.udp };
+        let time = self.time(source);
         if !time.is_zero() {
             self.enter(now, source, user, now + time);
         }
     }
 
-    /// The certificate that the peer of this flow has shown names these users: as good as a password, for as long as the
-    /// flow lasts.
-    pub fn certified<'u>(
-        &mut self,
-        now: Timestamp,
-        source: &Source,
-        users: impl IntoIterator<Item = &'u User>,
-    ) {
-        for user in users {
-            self.enter(now, source, user, FOR_GOOD);
+    fn time(&self, source: &Source) -> Duration {
+        if source.transport.is_reliable() { self.terms.streams } else { self.terms.udp }
+    }
+
+    /// The certificate that the peer of this flow has shown names these users: for as long as the flow lasts it is as good as
+    /// a password of those whom there are.
+    pub fn certified(&mut self, source: &Source, users: Vec<User>) {
+        if !users.is_empty() && self.len() < self.limit {
+            self.certified.insert(source.flow.id, users.into());
         }
+    }
+
+    /// Whom the certificate names.
+    pub fn certified_users(&self, source: &Source) -> &[User] {
+        self.certified.get(&source.flow.id).map_or(&[], |users| users)
     }
 
     /// The certificate that the peer of this flow has shown has the name of a next hop.
@@ -114,6 +123,15 @@ impl Trust {
         self.users(source).iter().any(|trusted| trusted.user == hash && trusted.until > now)
     }
 
+    /// Whether a REGISTER of this user passes on trust. From then on other requests pass for as long as after a proof: a UA
+    /// that registers in time is asked nothing between its REGISTERs, and each trust ends within two such times.
+    pub fn registers(&mut self, now: Timestamp, source: &Source, user: &User) -> bool {
+        let (hash, until) = (self.hash(user), now + self.time(source));
+        let mut users = self.users_mut(source).into_iter().flatten();
+        let found = users.find(|trusted| trusted.user == hash && trusted.due > now);
+        found.map(|trusted| trusted.until = until).is_some()
+    }
+
     /// Whether the flow is trusted for any user.
     pub fn holds_any(&self, now: Timestamp, source: &Source) -> bool {
         self.users(source).iter().any(|trusted| trusted.until > now)
@@ -130,6 +148,7 @@ impl Trust {
     /// The flow is over.
     pub fn end(&mut self, flow: &Flow) {
         self.peers.remove(&flow.id);
+        self.certified.remove(&flow.id);
         if self.streams.remove(&flow.id).is_none() && !self.datagrams.is_empty() {
             self.datagrams.remove(&(flow.id, flow.remote));
             self.datagrams.give_back();
@@ -153,7 +172,7 @@ impl Trust {
             changed.map(|users| users.iter().map(|user| self.hash(user)).collect());
         let has_changed = |user: u64| changed.as_ref().is_none_or(|changed| changed.contains(&user));
         let stays = |users: &mut Users| {
-            users.retain(|trusted| trusted.until == FOR_GOOD || !has_changed(trusted.user));
+            users.retain(|trusted| !has_changed(trusted.user));
             !users.is_empty()
         };
         self.streams.retain(|_, users| stays(users));
@@ -162,7 +181,7 @@ impl Trust {
 
     /// How many flows are trusted.
     pub fn len(&self) -> usize {
-        self.streams.len() + self.datagrams.len() + self.peers.len()
+        self.streams.len() + self.datagrams.len() + self.certified.len() + self.peers.len()
     }
 
     /// True when none is.
@@ -171,7 +190,7 @@ impl Trust {
     }
 
     fn enter(&mut self, now: Timestamp, source: &Source, user: &User, until: Timestamp) {
-        let entry = Trusted { user: self.hash(user), until };
+        let entry = Trusted { user: self.hash(user), due: until, until };
         if let Some(users) = self.users_mut(source) {
             users.retain(|trusted| trusted.user != entry.user && trusted.until > now);
             if users.len() == USERS

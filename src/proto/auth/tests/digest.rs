@@ -398,6 +398,28 @@ fn guesses_from_all_over_a_network_of_ipv6_are_of_one_peer() {
 }
 
 #[test]
+fn a_user_without_a_hash_for_the_algorithm_has_not_failed_and_cannot_be_told_from_others() {
+    let register = Draft::register("sip:imported@example.com");
+    let answer = |name: &str, draft: &Draft| {
+        let mut node = Node::new("a");
+        let mut login = challenged(&mut node, draft, &tcp(1), name, "imported");
+        let answer = node.answer(&draft.with(&mut login), &tcp(1));
+        let text = String::from_utf8(answer.wire.to_bytes().to_vec()).unwrap().replace(name, "NAME");
+        let lines: Vec<String> =
+            text.lines().map(|line| line.split(";tag=").next().unwrap().to_owned()).collect();
+        (answer.why, lines)
+    };
+    let (why, lines) = answer("imported", &register);
+    assert_eq!(why, Outcome::NoHash);
+    assert!(!why.is_failure());
+    assert_eq!(lines, answer("alice", &Draft::register(ALICE)).1);
+    let md5 = |rules: &mut Rules| rules.algorithms = vec![Algorithm::Md5];
+    let mut node = Node::with("a", Terms { streams: HOUR, udp: HOUR }, md5);
+    let mut login = challenged(&mut node, &register, &tcp(1), "imported", "imported");
+    assert_eq!(node.outcome(&register.with(&mut login), &tcp(1)), Outcome::Proved);
+}
+
+#[test]
 fn what_is_stored_is_read_again() {
     let secrets = Secrets::of(&user("alice"), b"secret", &[Algorithm::Sha256, Algorithm::Md5]);
     let fields: Vec<(&str, &[u8])> = secrets.fields().map(|(name, value)| (name, value.as_bytes())).collect();

@@ -88,11 +88,15 @@ impl Node {
 
     fn secrets(user: &User) -> Option<Secrets> {
         let is_there = match &user.realm[..] {
-            b"example.com" => matches!(&user.name[..], b"alice" | b"bob"),
+            b"example.com" => matches!(&user.name[..], b"alice" | b"bob" | b"imported"),
             b"example.org" => &user.name[..] == b"carol",
             _ => false,
         };
-        is_there.then(|| Secrets::of(user, &user.name, &[Algorithm::Sha256, Algorithm::Md5]))
+        let algorithms = match &user.name[..] {
+            b"imported" => &[Algorithm::Md5][..],
+            _ => &[Algorithm::Sha256, Algorithm::Md5],
+        };
+        is_there.then(|| Secrets::of(user, &user.name, algorithms))
     }
 
     fn serve(&mut self, request: &Message, source: &Source) -> Step {

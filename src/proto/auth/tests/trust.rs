@@ -82,14 +82,62 @@ fn trust_ends_with_the_flow_with_a_wrong_password_and_with_new_secrets() {
 }
 
 #[test]
-fn a_certificate_stands_for_a_password_as_long_as_the_flow_lasts() {
+fn a_certificate_stands_for_a_password_as_long_as_the_flow_lasts_and_the_user_is_there() {
     let mut node = Node::new("a");
     let flow = source(Transport::Tls, 1, "192.0.2.1:40000");
-    node.authenticator.trust.certified(START, &flow, [&user("alice")]);
+    node.authenticator.trust.certified(&flow, vec![user("alice"), user("mallory")]);
     node.now = node.now + HOUR * 24;
     node.authenticator.trust.follow(1, None);
     assert_eq!(node.outcome(&Draft::register(ALICE).make(), &flow), Outcome::Trusted);
+    assert_eq!(node.outcome(&Draft::message(ALICE).make(), &flow), Outcome::Trusted);
+    let anonymous = Draft::message("sip:anonymous@anonymous.invalid");
+    assert_eq!(node.outcome(&anonymous.make(), &flow), Outcome::Trusted);
     assert_eq!(node.outcome(&Draft::register(BOB).make(), &flow), Outcome::Challenged);
+    let behind = Draft::register(ALICE).line("Via: SIP/2.0/TCP 10.0.0.9;branch=z9hG4bKua");
+    assert_eq!(
+        node.outcome(&behind.make(), &flow),
+        Outcome::Challenged,
+        "the certificate is of the next hop"
+    );
+    let unknown = Draft::register("sip:mallory@example.com");
+    assert_eq!(node.outcome(&unknown.make(), &flow), Outcome::Challenged, "there is no such user");
+    let mut login = challenged(&mut node, &Draft::register(BOB), &flow, "bob", "bob");
+    assert_eq!(node.outcome(&Draft::register(BOB).with(&mut login), &flow), Outcome::Proved);
+    assert_eq!(node.outcome(&Draft::register(ALICE).make(), &flow), Outcome::Trusted);
+    node.has_users = false;
+    assert_eq!(node.outcome(&Draft::register(ALICE).make(), &flow), Outcome::Unavailable);
+    node.has_users = true;
+    node.authenticator.trust.end(&flow.flow);
+    assert_eq!(node.outcome(&Draft::register(ALICE).make(), &flow), Outcome::Challenged);
+    assert!(node.authenticator.trust.is_empty());
+}
+
+#[test]
+fn a_ua_that_registers_in_time_is_asked_nothing_between_its_registers() {
+    let mut node = Node::new("a");
+    let (register, flow) = (Draft::register(ALICE), tcp(1));
+    let at = |minutes: u64| START + Duration::from_secs(60 * minutes);
+    let mut login = challenged(&mut node, &register, &flow, "alice", "alice");
+    assert_eq!(node.outcome(&register.with(&mut login), &flow), Outcome::Proved);
+    node.now = at(50);
+    assert_eq!(node.outcome(&register.make(), &flow), Outcome::Trusted);
+    for minutes in [59, 61, 99] {
+        node.now = at(minutes);
+        assert_eq!(node.outcome(&Draft::message(ALICE).make(), &flow), Outcome::Trusted, "{minutes}");
+    }
+    node.now = at(100);
+    assert_eq!(
+        node.outcome(&register.make(), &flow),
+        Outcome::Challenged,
+        "but a REGISTER proves it each hour"
+    );
+    assert_eq!(node.outcome(&Draft::message(ALICE).make(), &flow), Outcome::Trusted);
+    node.now = at(110);
+    assert_eq!(
+        node.outcome(&Draft::message(ALICE).make(), &flow),
+        Outcome::Challenged,
+        "who does not is asked"
+    );
 }
 
 #[test]
