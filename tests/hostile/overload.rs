@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::lasts;
-use crate::population::{Population, raise_descriptors};
+use crate::population::{Population, Terms, raise_descriptors};
+use crate::support::tls::Ca;
 use crate::support::{Client, Message, Node, wait_until};
 
 /// No rate keeps the load away, which comes over many flows: only the delay counts.
@@ -25,6 +26,10 @@ max_queue_delay = "100ms"
 messages_per_flow = 0
 registers_per_second = 0
 registers_per_address = 0
+
+[listen]
+ws = ["127.0.0.1:0"]
+tls = ["127.0.0.1:0"]
 "#;
 
 /// How long the load lasts.
@@ -47,8 +52,9 @@ struct Answers {
 fn an_overloaded_node_answers_pings_sheds_what_is_new_and_recovers_by_itself() {
     let _alone = crate::ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     raise_descriptors();
-    let node = Node::start(ONE_WORKER);
-    let population = Population::register(&node, 50);
+    let ca = Ca::new();
+    let node = Node::start(&format!("{ONE_WORKER}[tls]\n{}", ca.node()));
+    let population = Population::register(&node, Terms { count: 50, password: None }, &ca.client());
     let answers = Arc::new(Answers::default());
     let load: Vec<_> = (0..FLOWS)
         .map(|flow| {

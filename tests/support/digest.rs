@@ -51,7 +51,7 @@ pub(crate) struct Login {
     pub(crate) algorithm: String,
     /// The field of the credentials.
     field: &'static str,
-    name: String,
+    pub(crate) name: String,
     password: String,
     count: u32,
 }
@@ -91,10 +91,19 @@ impl Login {
         request.with(self.field, value)
     }
 
+    /// The next credentials for a request that is made elsewhere: their field, and its value.
+    pub(crate) fn next(&mut self, method: &str, uri: &str) -> (&'static str, String) {
+        self.count += 1;
+        (self.field, self.value_for((method, uri), self.count))
+    }
+
     /// The value of the credentials for that count.
     pub(crate) fn value(&self, request: &Request, count: u32) -> String {
+        self.value_for(request.method_and_uri(), count)
+    }
+
+    fn value_for(&self, (method, uri): (&str, &str), count: u32) -> String {
         let Self { realm, nonce, algorithm, name, password, .. } = self;
-        let (method, uri) = request.method_and_uri();
         let a1 = hash(algorithm, &format!("{name}:{realm}:{password}"));
         let a2 = hash(algorithm, &format!("{method}:{uri}"));
         let response = hash(algorithm, &format!("{a1}:{nonce}:{count:08x}:0a4f113b:auth:{a2}"));

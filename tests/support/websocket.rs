@@ -207,7 +207,7 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Takes a frame of a server off the octets, if it is there whole.
-fn unframe(raw: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
+pub(crate) fn unframe(raw: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     let (&first, &second) = (raw.first()?, raw.get(1)?);
     assert_eq!(second & 0x80, 0, "a server masks nothing");
     let (header, len) = match second {
