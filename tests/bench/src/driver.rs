@@ -20,6 +20,7 @@ use crate::{
     child::Running,
     drive::{Bounds, Pass, drive},
     lane::Lane,
+    login::Login,
     recovery::{Recovered, recover},
     rows::Table,
     server::Server,
@@ -61,6 +62,8 @@ impl Driver {
         if let Some(trust) = server.certificate() {
             command.arg("--trust").arg(trust);
         }
+        let login = server.login().to_possible_value().expect("none is hidden");
+        command.args(["--login", login.get_name()]);
         command.args(["--flows", &flows.to_string(), "--window", &window.to_string()]);
         match Running::start(command.stdin(Stdio::piped())) {
             Ok(running) => Ok(Driver { running }),
@@ -107,12 +110,13 @@ pub async fn serve(
     table: Table,
     servers: &[SocketAddr],
     trust: Option<PathBuf>,
+    login: Login,
     flows: u32,
     window: u32,
 ) -> io::Result<()> {
     let rows = table.rows();
     let dial = Dial::new(table.over(), trust.as_deref())?;
-    let mut lanes = Lane::spread(servers, &dial, flows, window);
+    let mut lanes = Lane::spread(servers, &dial, login, flows, window);
     for line in io::stdin().lock().lines() {
         let done = match serde_json::from_str(&line?)? {
             Order::Drive { row, bounds } => {

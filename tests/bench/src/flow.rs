@@ -49,12 +49,19 @@ impl Flow {
         self.register().await
     }
 
-    /// Writes the next REGISTER of its UA and waits for its 200.
+    /// Writes the next REGISTER of its UA and waits for its 200; where it is challenged, also the one after that.
     pub async fn register(&mut self) -> Result<(), Fault> {
+        self.try_to_register().await?;
+        if self.ua.is_challenged(&self.inbox[..self.frame])? {
+            self.try_to_register().await?;
+        }
+        self.ua.check_registered(&self.inbox[..self.frame])
+    }
+
+    async fn try_to_register(&mut self) -> Result<(), Fault> {
         self.ua.register(self.dial.over, self.local, &mut self.out);
         self.send().await?;
-        self.receive().await?;
-        self.ua.check_registered(self.frame())
+        self.receive().await
     }
 
     /// Writes `out`.

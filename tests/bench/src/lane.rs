@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{Fault, flow::Flow, stream::Dial, ua::Ua};
+use crate::{Fault, flow::Flow, login::Login, stream::Dial, ua::Ua};
 
 /// A place of the window.
 #[derive(Debug)]
@@ -27,11 +27,12 @@ pub struct Lane {
 impl Lane {
     /// Spreads `flows` UAs over as many lanes as the window has places. Each lane has two flows at least, for a row needs
     /// a caller and a callee.
-    pub fn spread(servers: &[SocketAddr], dial: &Dial, flows: u32, window: u32) -> Vec<Lane> {
+    pub fn spread(servers: &[SocketAddr], dial: &Dial, login: Login, flows: u32, window: u32) -> Vec<Lane> {
         let lanes = window.min(flows / 2).max(1);
         let lane = |first| {
             // From the back, so that the lowest number connects first.
-            let waiting: Vec<Ua> = (first..flows.max(2)).step_by(lanes as usize).map(Ua::new).rev().collect();
+            let numbers = (first..flows.max(2)).step_by(lanes as usize).rev();
+            let waiting: Vec<Ua> = numbers.map(|number| Ua::new(number, login)).collect();
             let size = waiting.len();
             Lane { servers: servers.to_vec(), dial: dial.clone(), waiting, flows: Vec::new(), next: 0, size }
         };

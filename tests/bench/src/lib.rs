@@ -10,6 +10,7 @@
 //! | [`floor`] | the bare responder |
 //! | [`server`], `member`, `redis`, [`process`] | a server under measurement, of one process or several: started, read (CPU, memory), ended |
 //! | [`ua`], [`dialog`], [`wire`] | what a UA says, in a call and out of it, and how its answers are checked |
+//! | [`login`] | how UAs prove who they are |
 //! | [`over`], [`stream`], [`websocket`] | what flows run over |
 //! | [`flow`], [`lane`] | one flow of a UA; the share of the flows which one of the window's places drives |
 //! | [`rows`] | one file per row of the tables: a new row is a new file there |
@@ -36,6 +37,7 @@ mod fault;
 pub mod floor;
 pub mod flow;
 pub mod lane;
+pub mod login;
 mod member;
 pub mod over;
 pub mod process;

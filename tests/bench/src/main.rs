@@ -15,6 +15,7 @@ use flowhold_bench::{
     curve::Curve,
     driver,
     floor::{self, Between},
+    login::Login,
     over::{Certificate, Over},
     process::{self, Pinning},
     report::Report,
@@ -64,6 +65,9 @@ enum Command {
     /// The same for clusters, which takes a `redis-server`: a node with Redis against one without, two nodes that forward to each
     /// other against one, and the time until all UAs of a killed node are reachable again.
     Cluster(Load),
+    /// The same for digest authentication: a node that asks nobody who they are against one that asks once over each flow, and
+    /// against one that asks with each request.
+    Auth(Load),
     /// The load's own process, which is started for each server: takes orders on stdin.
     #[command(hide = true)]
     Drive {
@@ -73,6 +77,8 @@ enum Command {
         server: Vec<SocketAddr>,
         #[arg(long)]
         trust: Option<PathBuf>,
+        #[arg(long, value_enum)]
+        login: Login,
         #[arg(long)]
         flows: u32,
         #[arg(long)]
@@ -127,12 +133,13 @@ struct Load {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Floor { listen, workers, over, certificate, key } => {
-            run_floor(listen, workers, over, certificate.zip(key))
+            run_floor(listen, workers, over, certificate.zip(key).as_ref())
         }
         Command::Load(load) => run_load(&load),
         Command::Cluster(load) => run_cluster(&load),
-        Command::Drive { table, server, trust, flows, window } => {
-            run_driver(table, &server, trust, flows, window)
+        Command::Auth(load) => run_auth(&load),
+        Command::Drive { table, server, trust, login, flows, window } => {
+            run_driver(table, &server, trust, login, flows, window)
         }
     };
     done.unwrap_or_else(|fault| {
@@ -146,13 +153,17 @@ fn run_floor(
     listen: SocketAddr,
     workers: usize,
     over: Over,
-    certificate: Option<(PathBuf, PathBuf)>,
+    certificate: Option<&(PathBuf, PathBuf)>,
 ) -> Result<ExitCode, Fault> {
-    let between = match (over, certificate) {
-        (Over::Tcp, _) => Between::Nothing,
-        (Over::Ws, _) => Between::WebSocket,
-        (Over::Tls, Some((chain, key))) => Between::Tls(Certificate { chain, key }.server().map_err(setup)?),
-        (Over::Tls, None) => return Err(Fault::Setup("TLS takes --certificate and --key".into())),
+    let config = || match certificate {
+        Some((chain, key)) => Certificate { chain: chain.clone(), key: key.clone() }.server().map_err(setup),
+        None => Err(Fault::Setup("TLS takes --certificate and --key".into())),
+    };
+    let between = match over {
+        Over::Tcp => Between::Nothing,
+        Over::Ws => Between::WebSocket,
+        Over::Tls => Between::Tls(config()?),
+        Over::Wss => Between::WebSocketOverTls(config()?),
     };
     let started = process::raise_descriptor_limit().and_then(|_| floor::start(listen, workers, &between));
     let address = started.and_then(|address| {
@@ -169,12 +180,13 @@ fn run_driver(
     table: Table,
     servers: &[SocketAddr],
     trust: Option<PathBuf>,
+    login: Login,
     flows: u32,
     window: u32,
 ) -> Result<ExitCode, Fault> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let done =
-        runtime.and_then(|runtime| runtime.block_on(driver::serve(table, servers, trust, flows, window)));
+    let done = runtime
+        .and_then(|runtime| runtime.block_on(driver::serve(table, servers, trust, login, flows, window)));
     done.map(|()| ExitCode::SUCCESS).map_err(|error| Fault::Setup(format!("load: {error}")))
 }
 
@@ -209,6 +221,23 @@ fn run_cluster(load: &Load) -> Result<ExitCode, Fault> {
     Ok(load.verdict(&[store, across]))
 }
 
+fn run_auth(load: &Load) -> Result<ExitCode, Fault> {
+    let program = load.prepare()?;
+    let Some(node) = load.node() else { return Err(Fault::Setup("authentication takes --node".into())) };
+    let subject = |name, login| Subject::new(name, Kind::Node(Node { login, ..node.clone() }));
+    let open = subject("not asked", Login::Never);
+    let trusted = [open.clone(), subject("asked once", Login::Once)];
+    let each = [open, subject("each time", Login::Each)];
+    let (trusted, each) = interruptible(async {
+        Ok((
+            load.compare(&program, Table::Trusted, &trusted).await?,
+            load.compare(&program, Table::Each, &each).await?,
+        ))
+    })?;
+    load.show(&(&trusted, &each), &[trusted.table(), each.table()].concat())?;
+    Ok(load.verdict(&[trusted, each]))
+}
+
 impl Load {
     /// Raises the limit of descriptors, and gives this program.
     fn prepare(&self) -> Result<PathBuf, Fault> {
@@ -224,7 +253,7 @@ impl Load {
 
     fn node(&self) -> Option<Node> {
         let program = self.node.clone()?;
-        Some(Node { program, workers: self.workers, flows: self.flows })
+        Some(Node { program, workers: self.workers, flows: self.flows, login: Login::Never })
     }
 
     async fn compare(&self, program: &Path, table: Table, subjects: &[Subject; 2]) -> Result<Report, Fault> {

@@ -1,9 +1,10 @@
 //! One process of a server: started, asked for its CPU and memory, ended.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::Write as _,
     net::SocketAddr,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 use crate::{
     Fault,
     child::Running,
+    login::{self, Login},
     over::{Certificate, Over},
     process::{self, Memory},
     server::Node,
@@ -135,7 +137,7 @@ impl Program<'_> {
             Program::Node { node, id, redis } => {
                 let listen = match over {
                     Over::Tcp => "tcp = [\"127.0.0.1:0\"]".to_owned(),
-                    Over::Tls | Over::Ws => format!("tcp = []\n{over} = [\"127.0.0.1:0\"]"),
+                    Over::Tls | Over::Ws | Over::Wss => format!("tcp = []\n{over} = [\"127.0.0.1:0\"]"),
                 };
                 let path = directory.join(format!("{id}.toml"));
                 let mut file = File::create(&path)?;
@@ -152,6 +154,22 @@ impl Program<'_> {
                 if let Some(Certificate { chain, key }) = certificate {
                     let (chain, key) = (chain.display(), key.display());
                     write!(file, "[tls]\ncertificate = \"{chain}\"\nprivate_key = \"{key}\"\n")?;
+                }
+                let trust = match node.login {
+                    Login::Never => None,
+                    Login::Once => Some("1h"),
+                    Login::Each => Some("0s"),
+                };
+                if let Some(trust) = trust {
+                    let users = directory.join(format!("{id}.users.toml"));
+                    let only_ours = Permissions::from_mode(0o600);
+                    fs::write(&users, login::users(node.flows))
+                        .and_then(|()| fs::set_permissions(&users, only_ours))?;
+                    let users = users.display();
+                    write!(
+                        file,
+                        "[auth]\nmode = \"digest\"\nusers = \"{users}\"\nflow_trust = \"{trust}\"\n"
+                    )?;
                 }
                 if let Some(url) = redis {
                     write!(

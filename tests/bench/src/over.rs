@@ -24,6 +24,8 @@ pub enum Over {
     Tls,
     /// WebSocket over TCP.
     Ws,
+    /// WebSocket over TLS.
+    Wss,
 }
 
 /// As in a ready line, in the configuration of a node, and in a Contact.
@@ -33,6 +35,7 @@ impl fmt::Display for Over {
             Over::Tcp => "tcp",
             Over::Tls => "tls",
             Over::Ws => "ws",
+            Over::Wss => "wss",
         })
     }
 }
@@ -44,7 +47,18 @@ impl Over {
             Over::Tcp => "TCP",
             Over::Tls => "TLS",
             Over::Ws => "WS",
+            Over::Wss => "WSS",
         }
+    }
+
+    /// Whether servers show a certificate.
+    pub fn has_tls(self) -> bool {
+        matches!(self, Over::Tls | Over::Wss)
+    }
+
+    /// Whether messages travel in the frames of a WebSocket.
+    pub fn has_frames(self) -> bool {
+        matches!(self, Over::Ws | Over::Wss)
     }
 }
 

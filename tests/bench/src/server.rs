@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use crate::{
     Fault,
+    login::Login,
     member::{Listener, Member, Program},
     over::{Certificate, Over},
     process::Memory,
@@ -46,8 +47,10 @@ pub struct Node {
     pub program: PathBuf,
     /// Workers; 0: one per core.
     pub workers: usize,
-    /// Flows that it must take from one address.
+    /// Flows that it must take from one address, and users that it has where they have to prove who they are.
     pub flows: u32,
+    /// How often UAs have to prove that.
+    pub login: Login,
 }
 
 /// A running server. It ends when this is dropped.
@@ -55,6 +58,7 @@ pub struct Node {
 pub struct Server {
     members: Vec<Member>,
     certificate: Option<Certificate>,
+    login: Login,
     _redis: Option<Redis>,
     _directory: TempDir,
 }
@@ -64,7 +68,7 @@ impl Server {
     pub async fn start(name: &str, kind: &Kind, over: Over) -> Result<Self, Fault> {
         let fault = |why: String| Fault::Server { server: name.into(), why };
         let directory = TempDir::new().map_err(|error| fault(error.to_string()))?;
-        let certificate = (over == Over::Tls).then(|| Certificate::make(directory.path())).transpose();
+        let certificate = over.has_tls().then(|| Certificate::make(directory.path())).transpose();
         let certificate = certificate.map_err(|error| fault(error.to_string()))?;
         let listener = Listener { over, certificate: certificate.as_ref() };
         let mut members = Vec::new();
@@ -87,12 +91,21 @@ impl Server {
                 }
             }
         }
-        Ok(Server { members, certificate, _redis: redis, _directory: directory })
+        let login = match kind {
+            Kind::Floor { .. } => Login::Never,
+            Kind::Node(node) | Kind::Cluster { node, .. } => node.login,
+        };
+        Ok(Server { members, certificate, login, _redis: redis, _directory: directory })
     }
 
     /// The file with the certificate that it shows, if it shows one.
     pub fn certificate(&self) -> Option<&Path> {
         self.certificate.as_ref().map(|certificate| certificate.chain.as_path())
+    }
+
+    /// How often its UAs have to prove who they are.
+    pub fn login(&self) -> Login {
+        self.login
     }
 
     /// Where its processes listen.

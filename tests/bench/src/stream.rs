@@ -44,10 +44,8 @@ impl Dial {
 
     /// Over any; TLS with servers that have the certificate in the file `trust`.
     pub fn new(over: Over, trust: Option<&Path>) -> io::Result<Self> {
-        let tls = match over {
-            Over::Tls => Some(over::client(trust.ok_or(io::ErrorKind::InvalidInput)?)?),
-            Over::Tcp | Over::Ws => None,
-        };
+        let client = || over::client(trust.ok_or(io::ErrorKind::InvalidInput)?);
+        let tls = over.has_tls().then(client).transpose()?;
         Ok(Dial { over, tls })
     }
 
@@ -66,7 +64,7 @@ impl Dial {
             }
         };
         let mut stream = Stream { octets, frames: None };
-        if self.over == Over::Ws {
+        if self.over.has_frames() {
             stream.upgrade(to).await?;
         }
         Ok((local, stream))

@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     Fault,
+    login::{Challenge, Login},
     over::Over,
     response::{self, Sent},
     wire,
@@ -27,6 +28,11 @@ const SOURCES: u32 = 8;
 pub struct Ua {
     /// Its number.
     pub number: u32,
+    login: Login,
+    /// What it was asked with last.
+    challenge: Option<Challenge>,
+    /// Whether the next REGISTER answers that.
+    is_asked: bool,
     /// `CSeq` of its last REGISTER.
     registers: u32,
     /// Count of the MESSAGE requests that it sent.
@@ -37,8 +43,8 @@ pub struct Ua {
 
 impl Ua {
     /// The UA of this number.
-    pub fn new(number: u32) -> Self {
-        Ua { number, registers: 0, messages: 0, calls: 0 }
+    pub fn new(number: u32, login: Login) -> Self {
+        Ua { number, login, challenge: None, is_asked: false, registers: 0, messages: 0, calls: 0 }
     }
 
     /// The source address of its flow.
@@ -50,6 +56,9 @@ impl Ua {
     pub fn register(&mut self, over: Over, local: SocketAddr, out: &mut Vec<u8>) {
         self.registers += 1;
         let (number, cseq, via) = (self.number, self.registers, over.via());
+        let is_due = self.is_asked || self.login == Login::Each;
+        let challenge = self.challenge.as_mut().filter(|_| is_due);
+        let credentials = challenge.map(|challenge| challenge.credentials(number)).unwrap_or_default();
         out.clear();
         write!(
             out,
@@ -66,18 +75,44 @@ impl Ua {
              Supported: path, outbound\r\n\
              Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, NOTIFY, REFER, UPDATE\r\n\
              User-Agent: flowhold-bench\r\n\
+             {credentials}\
              Content-Length: 0\r\n\r\n",
         )
         .expect("a Vec takes all that is written");
     }
 
+    /// Whether `answer` asks who this UA is, which the next REGISTER then says. It does so over a new flow, and later only where
+    /// [`Login`] lets it.
+    pub fn is_challenged(&mut self, answer: &[u8]) -> Result<bool, Fault> {
+        let read = || Challenge::read(answer).filter(|_| response::is(401, answer));
+        let challenge = match (self.login, &self.challenge) {
+            (Login::Never, _) | (Login::Once, Some(_)) => None,
+            (Login::Each, Some(_)) => read().filter(|challenge| challenge.is_stale),
+            (Login::Once | Login::Each, None) => {
+                let missing = || Fault::wrong(self.number, "a REGISTER that was not challenged", answer);
+                Some(read().ok_or_else(missing)?)
+            }
+        };
+        self.is_asked = challenge.is_some();
+        if self.is_asked {
+            self.check_answered(401, answer)?;
+            self.challenge = challenge;
+        }
+        Ok(self.is_asked)
+    }
+
     /// Checks that `answer` is the 200 to the last REGISTER.
-    pub fn check_registered(&self, answer: &[u8]) -> Result<(), Fault> {
+    pub fn check_registered(&mut self, answer: &[u8]) -> Result<(), Fault> {
+        self.is_asked = false;
+        self.check_answered(200, answer)
+    }
+
+    fn check_answered(&self, status: u16, answer: &[u8]) -> Result<(), Fault> {
         let (number, cseq) = (self.number, self.registers);
         let call_id = format!("{number:08x}-7c1d-4e0b-9f52-register");
         let branch = format!("z9hG4bKr{number:08x}{cseq:08x}");
         let sent = Sent { call_id: &call_id, cseq: &format!("{cseq} REGISTER"), branch: &branch };
-        sent.check(number, 200, answer)
+        sent.check(number, status, answer)
     }
 
     /// Writes the next MESSAGE to another UA's AOR.
@@ -160,5 +195,35 @@ impl Ua {
             .expect("a String takes all that is written");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn credentials_go_along_when_they_are_asked_for_or_each_time() {
+        for (login, expected) in [(Login::Once, [false, true, false]), (Login::Each, [false, true, true])] {
+            let mut ua = Ua::new(1, login);
+            let mut out = Vec::new();
+            let mut has_credentials = |ua: &mut Ua| {
+                ua.register(Over::Tcp, (Ipv4Addr::LOCALHOST, 5060).into(), &mut out);
+                wire::field(&out, "Authorization", "Authorization").is_some()
+            };
+            let response = |status: &str, cseq: u32| {
+                format!(
+                    "SIP/2.0 {status}\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bKr00000001{cseq:08x}\r\n\
+                     Call-ID: 00000001-7c1d-4e0b-9f52-register\r\nCSeq: {cseq} REGISTER\r\n\
+                     WWW-Authenticate: Digest realm=\"{DOMAIN}\", nonce=\"n\", algorithm=SHA-256\r\n\r\n"
+                )
+            };
+            let first = has_credentials(&mut ua);
+            assert!(ua.is_challenged(response("401 Unauthorized", 1).as_bytes()).unwrap());
+            let second = has_credentials(&mut ua);
+            ua.check_registered(response("200 OK", 2).as_bytes()).unwrap();
+            assert_eq!([first, second, has_credentials(&mut ua)], expected);
+        }
     }
 }

@@ -20,6 +20,7 @@ use flowhold_bench::{
     drive::{Bounds, drive},
     floor::{self, Between},
     lane::Lane,
+    login::Login,
     over::Over,
     recovery::recover,
     rows::Table,
@@ -270,7 +271,7 @@ fn a_run_of_the_floor_with_itself_is_status_0_and_names_all_rows() {
 
 #[test]
 fn over_tls_and_over_websocket_a_run_of_the_floor_with_itself_names_all_rows() {
-    for over in [Over::Tls, Over::Ws] {
+    for over in [Over::Tls, Over::Ws, Over::Wss] {
         let done = Command::new(BENCH)
             .args(["load", "--flows=20", "--ops=100", "--rounds=1", "--rest=0s", "--over", &over.to_string()])
             .output()
@@ -331,7 +332,7 @@ fn all_uas_of_a_server_that_is_killed_register_at_another() {
         let floor = Kind::Floor { program: BENCH.into(), workers: 1 };
         let mut killed = Server::start("killed", &floor, Over::Tcp).await.unwrap();
         let others = [floor::start((Ipv4Addr::LOCALHOST, 0).into(), 1, &Between::Nothing).unwrap()];
-        let mut lanes = Lane::spread(&killed.addresses(), &Dial::tcp(), 20, 4);
+        let mut lanes = Lane::spread(&killed.addresses(), &Dial::tcp(), Login::Never, 20, 4);
         let bounds = Bounds { operations: 20, time: Duration::from_secs(30), answer: Duration::from_secs(5) };
         let rows = Table::Across.rows();
         drive(&rows[0].row, &mut lanes, bounds).await.unwrap();
@@ -345,17 +346,75 @@ fn all_uas_of_a_server_that_is_killed_register_at_another() {
     assert!(recovered.after.is_sorted(), "{recovered:?}");
 }
 
+#[test]
+fn who_is_asked_once_over_each_flow_proves_it() {
+    let load = |change| load_with(Login::Once, Table::Trusted, &Between::Nothing, change);
+    let asked_first = |bytes: &mut Vec<u8>| {
+        if contains(bytes, b"CSeq: 1 REGISTER") {
+            challenge(bytes, "");
+        }
+    };
+    assert_eq!(load(asked_first).map_err(|fault| fault.to_string()), Ok(()));
+    assert_wrong(&load(|_| {}), "not challenged");
+    let asked_again = |bytes: &mut Vec<u8>| {
+        if contains(bytes, b"CSeq: 1 REGISTER") || contains(bytes, b"CSeq: 3 REGISTER") {
+            challenge(bytes, ", stale=true");
+        }
+    };
+    assert_wrong(&load(asked_again), "not a 200");
+    assert_wrong(&load(|bytes| challenge(bytes, "")), "not a 200");
+}
+
+#[test]
+fn credentials_that_go_along_each_time_may_age_but_not_be_wrong() {
+    let load = |change| load_with(Login::Each, Table::Each, &Between::Nothing, change);
+    let aged = |bytes: &mut Vec<u8>| {
+        if contains(bytes, b"CSeq: 1 REGISTER") {
+            challenge(bytes, "");
+        } else if contains(bytes, b"CSeq: 3 REGISTER") {
+            challenge(bytes, ", stale=true");
+        }
+    };
+    assert_eq!(load(aged).map_err(|fault| fault.to_string()), Ok(()));
+    let wrong = |bytes: &mut Vec<u8>| {
+        if contains(bytes, b"CSeq: 1 REGISTER") || contains(bytes, b"CSeq: 3 REGISTER") {
+            challenge(bytes, "");
+        }
+    };
+    assert_wrong(&load(wrong), "not a 200");
+}
+
+#[test]
+fn nobody_is_asked_where_there_are_no_passwords() {
+    assert_wrong(&load(|bytes| challenge(bytes, "")), "not a 200");
+}
+
+/// Makes a 401 of each 200.
+fn challenge(bytes: &mut Vec<u8>, more: &str) {
+    let field = format!(
+        "SIP/2.0 401 Unauthorized\r\n\
+         WWW-Authenticate: Digest realm=\"bench.test\", nonce=\"n\", algorithm=SHA-256, qop=\"auth\"{more}\r\n"
+    );
+    while contains(bytes, b"SIP/2.0 200 OK\r\n") {
+        replace(bytes, b"SIP/2.0 200 OK\r\n", field.as_bytes());
+    }
+}
+
 /// Runs all rows over a few flows against the floor, whose bytes are changed on their way.
 fn load(change: Change) -> Result<(), Fault> {
     load_over(Table::Floor, &Between::Nothing, change)
 }
 
 fn load_over(table: Table, between: &Between, change: Change) -> Result<(), Fault> {
+    load_with(Login::Never, table, between, change)
+}
+
+fn load_with(login: Login, table: Table, between: &Between, change: Change) -> Result<(), Fault> {
     let address = relay(between, change);
     let dial = Dial::new(table.over(), None).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut lanes = Lane::spread(&[address], &dial, 12, 4);
+        let mut lanes = Lane::spread(&[address], &dial, login, 12, 4);
         let bounds =
             Bounds { operations: 60, time: Duration::from_secs(30), answer: Duration::from_millis(500) };
         for entry in table.rows() {

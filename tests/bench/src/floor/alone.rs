@@ -23,19 +23,24 @@ use crate::websocket::{self, Frame};
 
 /// How the octets of a connection become SIP.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Framing {
+pub(super) enum Framing {
     Stream,
     /// The handshake of a WebSocket is still to come.
     Upgrade,
     Frames,
 }
 
-pub(super) async fn serve_tls(stream: TcpStream, config: Arc<ServerConfig>, peers: Arc<Peers>) {
+pub(super) async fn serve_tls(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    framing: Framing,
+    peers: Arc<Peers>,
+) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
     if let Ok(stream) = TlsAcceptor::from(config).accept(stream).await {
-        serve(stream, Framing::Stream, &peers).await;
+        serve(stream, framing, &peers).await;
     }
 }
 

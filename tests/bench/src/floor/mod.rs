@@ -46,6 +46,7 @@ use tokio::{
 };
 use tokio_rustls::rustls::ServerConfig;
 
+use alone::Framing;
 use relay::{Peer, Peers};
 
 /// The buffers which the connections of a thread share.
@@ -74,6 +75,8 @@ pub enum Between {
     Tls(Arc<ServerConfig>),
     /// WebSocket.
     WebSocket,
+    /// WebSocket over TLS.
+    WebSocketOverTls(Arc<ServerConfig>),
 }
 
 /// Starts the floor on `workers` threads (0: one per core) that run as long as the process; gives the address.
@@ -116,7 +119,12 @@ async fn accept(listener: StdListener, peers: Arc<Peers>, between: Between) -> i
             let peers = peers.clone();
             match &between {
                 Between::Nothing => _ = tokio::spawn(serve(stream, peers)),
-                Between::Tls(config) => _ = tokio::spawn(alone::serve_tls(stream, config.clone(), peers)),
+                Between::Tls(config) => {
+                    _ = tokio::spawn(alone::serve_tls(stream, config.clone(), Framing::Stream, peers));
+                }
+                Between::WebSocketOverTls(config) => {
+                    _ = tokio::spawn(alone::serve_tls(stream, config.clone(), Framing::Upgrade, peers));
+                }
                 Between::WebSocket => _ = tokio::spawn(alone::serve_websocket(stream, peers)),
             }
         }

@@ -50,6 +50,12 @@ pub enum Table {
     Tls,
     /// The same over WebSocket.
     Ws,
+    /// The same over WebSocket over TLS.
+    Wss,
+    /// A node that asks nobody who they are, and one that asks once over each flow.
+    Trusted,
+    /// The same, and one that asks with each request.
+    Each,
     /// A node with its bindings in its own memory, and one that keeps them in Redis.
     Store,
     /// One node, and two between which every request crosses. Both keep their bindings in Redis.
@@ -71,24 +77,27 @@ impl Table {
             Over::Tcp => Table::Floor,
             Over::Tls => Table::Tls,
             Over::Ws => Table::Ws,
+            Over::Wss => Table::Wss,
         }
     }
 
     /// What its flows run over.
     pub fn over(self) -> Over {
         match self {
-            Table::Floor | Table::Store | Table::Across => Over::Tcp,
+            Table::Floor | Table::Trusted | Table::Each | Table::Store | Table::Across => Over::Tcp,
             Table::Tls => Over::Tls,
             Table::Ws => Over::Ws,
+            Table::Wss => Over::Wss,
         }
     }
 
     /// Resident bytes of the second server for an idle registered flow, its binding included, at most.
     pub fn memory_limit(self) -> Option<f64> {
         match self {
-            Table::Floor => Some(3072.0),
+            Table::Floor | Table::Trusted | Table::Each => Some(3072.0),
             Table::Tls => Some(13.0 * 1024.0),
             Table::Ws => Some(5.0 * 1024.0),
+            Table::Wss => Some(18.0 * 1024.0),
             Table::Store | Table::Across => None,
         }
     }
@@ -107,9 +116,13 @@ impl Table {
                 entry(message::Message, Some(2.5)),
                 entry(call::Call::default(), Some(2.5)),
             ],
-            Table::Tls | Table::Ws => {
+            Table::Tls | Table::Ws | Table::Wss => {
                 vec![connect, entry(ping::Ping, Some(1.3)), entry(refresh::Refresh, Some(2.5))]
             }
+            Table::Trusted => {
+                vec![connect, entry(refresh::Refresh, Some(1.5)), entry(message::Message, Some(1.5))]
+            }
+            Table::Each => vec![connect, entry(refresh::Refresh, Some(2.0))],
             Table::Store => vec![
                 connect,
                 entry(ping::Ping, None),
