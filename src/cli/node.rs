@@ -30,6 +30,9 @@ pub(crate) fn run(layers: &ConfigurationFiles) -> ExitCode {
     for Fault { file, key, reason } in warnings {
         warn!(%file, %key, "{reason}");
     }
+    if let Err(error) = flowhold_heap::keep_small() {
+        warn!(%error, "memory that is free is not given back");
+    }
     match flowhold::actor::node::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -3,7 +3,7 @@
 //! ```text
 //! main, cli -> actor -> { proto, net, config, metrics, flowhold-cluster }
 //! net -> { sip, metrics, config }      proto -> { sip, value types of flowhold-cluster }      sip -> nothing of ours
-//! cli -> ua -> { proto, sip, net }
+//! cli -> ua -> { proto, sip, net }      cli -> flowhold-heap
 //! ```
 
 use crate::Complaint;
@@ -70,6 +70,7 @@ const LAYERS: &[Layer] = &[
     // Part of the binary, so all of the library is `flowhold::` there.
     Layer { directory: "src/cli/", ours: &["cli"], never: &[] },
     Layer { directory: "cluster/", ours: &[], never: &[&["flowhold"]] },
+    Layer { directory: "heap/", ours: &[], never: &[&["flowhold"], &["flowhold_cluster"]] },
 ];
 
 /// Files that stand above the layers.

@@ -59,7 +59,7 @@ fn tickets_of_tls_1_2_are_good_at_one_node() {
 fn who_has_shown_a_certificate_is_who_it_names_at_another_node_of_the_same_ca_only() {
     let (ca, other) = (Ca::new(), Ca::new());
     ca.issue("alice", &["sip:alice@example.com"]);
-    let users = Users::new(&[("bob", "secret")]);
+    let users = Users::new(&[("alice", "secret")]);
     let node = |clients: &str, client_ca: &Ca| {
         let client_ca = client_ca.path("ca.pem").display().to_string();
         let extra = format!("client_ca = \"{client_ca}\"\nclient_certificates = \"{clients}\"\n");
