@@ -2,55 +2,66 @@
 
 use std::rc::Rc;
 
-use flowhold_cluster::flow::Flow;
-
 use super::auth::Admitted;
 use super::connection::Client;
 use super::flows::Undelivered;
+use super::gate::LetIn;
 use super::message::{Deliver, Inbound, Register};
-use super::worker::{Worker, to_tag};
+use super::worker::Worker;
 use super::{event_count, event_log};
 use crate::metrics::{Refused, Status};
-use crate::proto::pace::Asker;
 use crate::proto::proxy::Proxy;
 use crate::proto::relay::{Relay, Relayed};
+use crate::proto::stateless::Reply;
 use crate::proto::{Source, registrar};
-use crate::sip::{Message, Method, Response, Via, Wire};
+use crate::sip::{Message, Method, Name, Via, Wire};
 
 impl Worker {
-    /// Hands what came over a flow to the actor that serves it. `asker` is whose it was admitted as.
+    /// Hands what came over a flow to the actor that serves it. `let_in` is what the gate made of it.
     ///
     /// Returns the answer to a request that no actor has room for.
-    pub fn dispatch(self: &Rc<Self>, message: Message, source: Source, asker: Asker) -> Option<Wire> {
+    pub fn dispatch(self: &Rc<Self>, message: Message, source: Source, let_in: LetIn) -> Option<Reply> {
         if !message.is_request() {
             self.dispatch_response(message, source);
             return None;
         }
         let method = message.method();
         self.node.metrics.requests.inc(method);
-        if method == Method::Register && self.node.is_draining() && registrar::asks_for_binding(&message) {
+        if self.is_acked(&message) {
+            return None;
+        }
+        if method == Method::Register
+            && let_in.is_new()
+            && self.node.is_draining()
+            && registrar::asks_for_binding(&message)
+        {
             self.node.metrics.refused.inc(Refused::Draining);
             self.node.registered(&message, &source, 503);
             return self.answer(&message, source, 503, "Node Is Draining");
         }
-        match self.authenticate(message, source, asker) {
-            Admitted::Onward(message) => self.let_through(message, source, asker),
-            Admitted::Done(answer) => answer,
+        match self.authenticate(message, source, let_in) {
+            Admitted::Onward(message) => self.let_through(message, source, let_in),
+            Admitted::Done(answer) => answer.map(|reply| *reply),
         }
     }
 
     /// A request has proved who it is from, or need not.
-    pub(super) fn let_through(&self, message: Message, source: Source, asker: Asker) -> Option<Wire> {
+    pub(super) fn let_through(&self, message: Message, source: Source, let_in: LetIn) -> Option<Reply> {
         if message.method() == Method::Register
+            && let LetIn::As(asker, _) = let_in
             && let Err(stopped) = self.admit_register(source, asker)
         {
             return self.turn_away(&message, source, stopped);
         }
-        self.serve(message, source)
+        let refused = self.serve(message, source);
+        if refused.is_none() {
+            self.was_served(let_in);
+        }
+        refused
     }
 
     /// Hands a request to the registrar or the proxy.
-    fn serve(&self, message: Message, source: Source) -> Option<Wire> {
+    fn serve(&self, message: Message, source: Source) -> Option<Reply> {
         // As an edge proxy the node is not the registrar: REGISTER is a request like any other.
         let is_registrar = self.node.next_hops.registrar.is_none();
         if message.method() != Method::Register || !is_registrar {
@@ -62,7 +73,7 @@ impl Worker {
     }
 
     /// A request that is new here.
-    fn dispatch_to_own_proxy(&self, message: Message, source: Source) -> Option<Wire> {
+    fn dispatch_to_own_proxy(&self, message: Message, source: Source) -> Option<Reply> {
         let (proxy, ticket) = (&self.peers.proxies[usize::from(self.index)], self.load().enter());
         let full = proxy.try_send(Inbound { message, source, ticket }).err();
         full.and_then(|error| self.overloaded(&error.into_inner().message, source))
@@ -105,7 +116,7 @@ impl Worker {
     pub fn dispatch_dialed(&self, message: Message, source: Source) -> Option<Wire> {
         if message.is_request() {
             self.node.metrics.refused.inc(Refused::NotOurs);
-            return self.answer(&message, source, 403, "Forbidden");
+            return self.answer(&message, source, 403, "Forbidden").map(|reply| reply.wire);
         }
         self.dispatch_to_proxy(message, source);
         None
@@ -115,8 +126,13 @@ impl Worker {
     /// responses to REGISTERs to whoever keeps the registration.
     ///
     /// Returns the answer to a request that goes no further. No credentials are asked for: the flow is one that this node
-    /// has opened, to where its configuration says.
-    pub fn dispatch_upstream(&self, message: Message, source: Source, owner: &Client) -> Option<Wire> {
+    /// has opened, to where its configuration says. What it may hold, and what it may ask of a node that has too much to do, is
+    /// what anybody may.
+    pub fn dispatch_upstream(&self, message: Message, source: Source, owner: &Client) -> Option<Reply> {
+        let let_in = match self.admit_upstream(&message, source) {
+            Ok(let_in) => let_in,
+            Err(stopped) => return self.turn_away(&message, source, stopped),
+        };
         if !message.is_request() {
             if message.method() == Method::Register {
                 owner.response(source.flow, message);
@@ -127,12 +143,19 @@ impl Worker {
         }
         let method = message.method();
         self.node.metrics.requests.inc(method);
+        if self.is_acked(&message) {
+            return None;
+        }
         if method == Method::Register {
             // A provider is no UA of ours.
             self.node.metrics.refused.inc(Refused::NotOurs);
             return self.answer(&message, source, 403, "Forbidden");
         }
-        self.dispatch_to_own_proxy(message, source)
+        let refused = self.dispatch_to_own_proxy(message, source);
+        if refused.is_none() {
+            self.was_served(let_in);
+        }
+        refused
     }
 
     /// A response goes back over the link that its request came over, or to the proxy that sent it.
@@ -174,44 +197,42 @@ impl Worker {
     }
 
     /// There was no room for a request that has a ticket.
-    fn overloaded(&self, request: &Message, source: Source) -> Option<Wire> {
+    fn overloaded(&self, request: &Message, source: Source) -> Option<Reply> {
         self.load().leave();
         self.node.metrics.refused.inc(Refused::MailboxFull);
         self.unavailable(request, source, None)
     }
 
+    /// An ACK to a response that was made here has nothing to say to anybody else.
+    fn is_acked(&self, message: &Message) -> bool {
+        message.method() == Method::Ack && self.node.stateless.is_acked(message)
+    }
+
     /// A response to a request that goes no further than its flow; `None` to what is never answered.
-    pub fn answer(&self, request: &Message, source: Source, status: u16, reason: &str) -> Option<Wire> {
+    pub fn answer(&self, request: &Message, source: Source, status: u16, reason: &str) -> Option<Reply> {
         let retry_after = (status == 503).then(|| self.node.retry_after());
-        answer(request, source, (status, reason), retry_after)
+        self.answer_with(request, source, (status, reason), retry_after)
     }
 
     /// 503, with this Retry-After or that of a node that has no room.
-    pub fn unavailable(&self, request: &Message, source: Source, retry_after: Option<u64>) -> Option<Wire> {
+    pub fn unavailable(&self, request: &Message, source: Source, retry_after: Option<u64>) -> Option<Reply> {
         let retry_after = retry_after.unwrap_or_else(|| self.node.retry_after());
-        let answer = answer(request, source, (503, "Service Unavailable"), Some(retry_after));
-        if answer.is_some() {
-            self.node.metrics.responses.inc(Status(503));
-        }
-        answer
+        self.answer_with(request, source, (503, "Service Unavailable"), Some(retry_after))
     }
-}
 
-fn answer(
-    request: &Message,
-    source: Source,
-    (status, reason): (u16, &str),
-    retry_after: Option<u64>,
-) -> Option<Wire> {
-    // RFC 3261 §17.1.1.3: an ACK is not answered, and a response is not either.
-    if !request.is_request() || request.method() == Method::Ack {
-        return None;
+    fn answer_with(
+        &self,
+        request: &Message,
+        source: Source,
+        status: (u16, &str),
+        retry_after: Option<u64>,
+    ) -> Option<Reply> {
+        // RFC 3261 §17.1.1.3: an ACK is not answered, and a response is not either.
+        if !request.is_request() || request.method() == Method::Ack {
+            return None;
+        }
+        self.node.metrics.responses.inc(Status(status.0));
+        let retry_after = retry_after.map(|seconds| (Name::RetryAfter, seconds.to_string().into_bytes()));
+        Some(self.node.stateless.answer(request, &source, status, retry_after))
     }
-    let Flow { remote, .. } = source.flow;
-    let tag = to_tag();
-    let mut response = Response::to(request, status, reason).to_tag(&tag).source(remote.ip(), remote.port());
-    if let Some(seconds) = retry_after {
-        response = response.header("Retry-After", seconds.to_string());
-    }
-    Some(response.finish())
 }

@@ -12,6 +12,9 @@
 //!                    |  above the rate: 503 with a turn                         |  above the rate: 503 with a turn
 //! ```
 //!
+//! What comes again over UDP while it is served has passed all this, and goes to its transaction: a UA that is told 503 would
+//! take for undelivered what is delivered.
+//!
 //! A REGISTER takes one of the node's turns when it has proved who it is. One that has to be challenged first counts once, and
 //! who has no password takes no turn away from who has: what it costs is a challenge, within what its flow and its address
 //! may send.
@@ -27,7 +30,9 @@ use crate::metrics::{FlowClosed, Refused};
 use crate::proto::Source;
 use crate::proto::keepalive::Patience;
 use crate::proto::pace::{Addresses, Asker, Bucket, Full, Rate, Shared, Turns};
-use crate::sip::{Address, Message, Method, Misshapen, Name, Shape, Wire};
+use crate::proto::repeats::Mark;
+use crate::proto::stateless::Reply;
+use crate::sip::{Address, Message, Method, Misshapen, Name, Shape};
 
 /// REGISTERs in a second over one flow that count as refreshes of somebody who is known: far more than a UA needs.
 const REFRESHES_PER_FLOW: u32 = 5;
@@ -64,6 +69,22 @@ pub struct Standing {
     refreshes: Bucket,
     /// Whether somebody has registered over it.
     pub is_known: bool,
+}
+
+/// As what a message was let in.
+#[derive(Clone, Copy, Debug)]
+pub enum LetIn {
+    /// As one of somebody known or not. A request over UDP may come again, and is known then by its mark.
+    As(Asker, Option<Mark>),
+    /// As a copy of one that is served already.
+    Again,
+}
+
+impl LetIn {
+    /// Whether it is no copy.
+    pub fn is_new(self) -> bool {
+        matches!(self, LetIn::As(..))
+    }
 }
 
 /// What becomes of a message that is not taken.
@@ -198,7 +219,7 @@ impl Worker {
         message: &Message,
         source: Source,
         standing: &mut Standing,
-    ) -> Result<Asker, Stopped> {
+    ) -> Result<LetIn, Stopped> {
         match self.node.gate.message(standing, source.ip()) {
             Err(Full::Flood) => return Err(Stopped::Close(FlowClosed::Flood)),
             // Nobody sends a response again over a stream.
@@ -214,14 +235,15 @@ impl Worker {
     }
 
     /// Whether a message is taken that came over a flow over which `is_known` has registered, and as whose.
-    pub fn admit(&self, message: &Message, source: Source, is_known: bool) -> Result<Asker, Stopped> {
-        if let Err(misshapen) = message.check_shape(&self.node.gate.shape) {
-            self.node.refuse(Refused::from(misshapen), source.flow.remote);
-            return Err(Stopped::Misshapen(misshapen));
+    pub fn admit(&self, message: &Message, source: Source, is_known: bool) -> Result<LetIn, Stopped> {
+        let mark = self.mark(message, source);
+        if self.is_served(mark) {
+            return Ok(LetIn::Again);
         }
+        self.admit_shape(message, source)?;
         let asker = if is_known { Asker::Known } else { Asker::Stranger };
         if !message.is_request() {
-            return Ok(asker);
+            return Ok(LetIn::As(asker, None));
         }
         let is_register = message.method() == Method::Register;
         if is_register && let Err(retry_after) = self.node.gate.register_of_address(source.ip(), asker) {
@@ -229,12 +251,62 @@ impl Worker {
             return Err(Stopped::Later(retry_after));
         }
         // Others than REGISTERs are strangers: a flow that is known can wait for its call, and cannot for its binding.
-        let sheds = self.load().sheds(if is_register { asker } else { Asker::Stranger });
-        if sheds && starts_something(message) {
-            self.node.refuse(Refused::Overload, source.flow.remote);
-            return Err(Stopped::Later(self.node.gate.after_overload(is_register)));
+        self.shed(message, source, if is_register { asker } else { Asker::Stranger })?;
+        Ok(LetIn::As(asker, mark))
+    }
+
+    /// Whether a message is taken that came over a flow to another provider. It has no rate: the operator has chosen it.
+    pub fn admit_upstream(&self, message: &Message, source: Source) -> Result<LetIn, Stopped> {
+        let mark = self.mark(message, source);
+        if self.is_served(mark) {
+            return Ok(LetIn::Again);
         }
-        Ok(asker)
+        self.admit_shape(message, source)?;
+        if message.is_request() {
+            self.shed(message, source, Asker::Stranger)?;
+        }
+        Ok(LetIn::As(Asker::Stranger, mark))
+    }
+
+    fn admit_shape(&self, message: &Message, source: Source) -> Result<(), Stopped> {
+        message.check_shape(&self.node.gate.shape).map_err(|misshapen| {
+            self.node.refuse(Refused::from(misshapen), source.flow.remote);
+            Stopped::Misshapen(misshapen)
+        })
+    }
+
+    fn shed(&self, request: &Message, source: Source, asker: Asker) -> Result<(), Stopped> {
+        if !self.load().sheds(asker) || !starts_something(request) {
+            return Ok(());
+        }
+        self.node.refuse(Refused::Overload, source.flow.remote);
+        Err(Stopped::Later(self.node.gate.after_overload(request.method() == Method::Register)))
+    }
+
+    /// What a request is known by when it comes again, where it may: its transaction answers it then.
+    fn mark(&self, message: &Message, source: Source) -> Option<Mark> {
+        if source.transport.is_reliable() || !message.is_request() {
+            return None;
+        }
+        match message.method() {
+            Method::Cancel => None,
+            Method::Ack => {
+                self.repeats.borrow_mut().acked(self.node.clock.now(), message, source.flow.remote);
+                None
+            }
+            _ => Some(self.repeats.borrow().mark(message, source.flow.remote)),
+        }
+    }
+
+    fn is_served(&self, mark: Option<Mark>) -> bool {
+        mark.is_some_and(|mark| self.repeats.borrow().has(self.node.clock.now(), mark))
+    }
+
+    /// A request has got as far as its transaction.
+    pub fn was_served(&self, let_in: LetIn) {
+        if let LetIn::As(_, Some(mark)) = let_in {
+            self.repeats.borrow_mut().add(self.node.clock.now(), mark);
+        }
     }
 
     /// Whether a REGISTER is served, whose sender has proved who it is where that is asked for.
@@ -246,7 +318,7 @@ impl Worker {
     }
 
     /// The answer to a request that is not taken.
-    pub fn turn_away(&self, request: &Message, source: Source, stopped: Stopped) -> Option<Wire> {
+    pub fn turn_away(&self, request: &Message, source: Source, stopped: Stopped) -> Option<Reply> {
         match stopped {
             Stopped::Misshapen(misshapen) => {
                 let (status, reason) = misshapen.status();

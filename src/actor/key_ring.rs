@@ -1,10 +1,12 @@
-//! The keys of flow tokens, of nonces and of TLS tickets, from the configuration.
+//! The keys of flow tokens, of nonces, of To tags and of TLS tickets, from the configuration.
 
 use flowhold_cluster::token::KeyRing;
 
+use super::settings;
 use crate::config::Config;
 use crate::net::tls::SharedTickets;
 use crate::proto::auth;
+use crate::proto::stateless::Stateless;
 
 /// The id of the key that is derived from the cluster's secret.
 const DERIVED: u8 = 0;
@@ -28,6 +30,15 @@ fn shared(config: &Config) -> impl Iterator<Item = (u8, &[u8])> {
     let keys = config.tokens.keys.iter().map(|key| (key.id, key.secret.as_bytes()));
     let derived = config.cluster.secret.as_ref().filter(|_| config.tokens.keys.is_empty());
     keys.chain(derived.map(|secret| (DERIVED, secret.as_bytes())))
+}
+
+/// Who answers without keeping anything: with a key of the same secrets, or of a random one for this run.
+pub fn for_answers(config: &Config) -> Stateless {
+    let server = settings::SERVER.as_bytes();
+    match shared(config).next() {
+        Some((_, secret)) => Stateless::new(secret, server),
+        None => Stateless::new(&rand::random::<[u8; 32]>(), server),
+    }
 }
 
 /// The keys that nonces are made with: of the same secrets as those of tokens, or of a random one for this run.

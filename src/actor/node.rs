@@ -178,10 +178,12 @@ fn node(
         None => Arc::new(Memory::new(join::memory(&config))),
     };
     let tokens = Arc::new(key_ring::of_node(&config));
-    let auth = Auth::new(&config, &run, &next_hops, &tokens, redis.as_ref())?;
+    let stateless = key_ring::for_answers(&config);
+    let auth = Auth::new(&config, &run, &next_hops, (&tokens, &stateless), redis.as_ref())?;
     Ok(Node {
         run,
         tokens,
+        stateless,
         auth,
         ping_wait: settings::ping_wait(&config),
         registrar: settings::registrar(&config),

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use super::flows::Undelivered;
 use super::load::Turn;
 use super::message::{Deliver, FlowFailed, PeerUnreachable, Register};
-use super::settings::RETRY_AFTER;
+use super::settings::{self, RETRY_AFTER};
 use super::worker::{Node, to_tag};
 use crate::metrics::{FlowClosed, Refused, Status};
 use crate::proto::Source;
@@ -44,7 +44,7 @@ impl Registrar {
             let proxy = &node.config.proxy;
             ctx.set_mailbox_capacity(node.config.limits.registrar_mailbox);
             // RFC 3261 §17.2.2: timer J is 64 T1.
-            let served = Served::new(proxy.t1 * 64, proxy.max_transactions);
+            let served = Served::new(settings::transaction(&node.config), proxy.max_transactions);
             Self { node, worker: worker.into(), turn: Turn::default(), served }
         })
     }

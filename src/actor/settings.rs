@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use flowhold_cluster::token::KeyRing;
 
@@ -10,16 +11,17 @@ use super::worker::Node;
 use crate::config::{self, AuthMode, Config, PingTimeout};
 use crate::proto::Profile;
 use crate::proto::keepalive::PingWait;
+use crate::proto::repeats::{Patience, Repeats};
 use crate::proto::transaction::Timers;
 use crate::proto::{proxy, registrar};
 use crate::sip::Transport;
 
 /// What the Server field of this node's own responses says.
-const SERVER: &str = concat!("Flowhold/", env!("CARGO_PKG_VERSION"));
+pub(super) const SERVER: &str = concat!("Flowhold/", env!("CARGO_PKG_VERSION"));
 
 /// After how many seconds a peer may come back that was turned away for want of room: long enough to let a burst
 /// pass, short enough not to be noticed.
-pub const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(2);
+pub const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Which text of SIP outbound is followed on a listener.
 pub fn profile(config: &Config, listener: Option<config::Profile>) -> &'static Profile {
@@ -36,6 +38,19 @@ pub fn ping_wait(config: &Config) -> PingWait {
         PingTimeout::Never => PingWait::Unlimited,
         PingTimeout::After(wait) => PingWait::Fixed(wait),
     }
+}
+
+/// How long a transaction may last.
+pub fn transaction(config: &Config) -> Duration {
+    config.proxy.t1 * 64
+}
+
+/// What one worker remembers of what came over UDP, where the whole node remembers so many requests.
+pub fn repeats(config: &Config, of_node: usize) -> Repeats {
+    let patience = Patience { transaction: transaction(config), acked: config.proxy.t4 };
+    // Rounded up, so that a small limit leaves every worker something.
+    let limit = of_node.div_ceil(usize::from(config.node.worker_count()));
+    Repeats::new(limit, patience, (rand::random(), rand::random()))
 }
 
 /// What every worker's registrar goes by.

@@ -1,8 +1,8 @@
 //! One UDP socket: SIP and STUN on the same port, and the flows of the peers that send to it.
 //!
 //! A flow is this socket and a remote address. It needs no state of its own: only where a Flow-Timer was assigned
-//! does the socket remember the remote address, to notice that its pings (STUN Binding requests, RFC 5626 §3.5.2)
-//! cease.
+//! does the socket watch the remote address, to notice that its pings (STUN Binding requests, RFC 5626 §3.5.2)
+//! cease. Who has registered lately is remembered so that refreshes are let in before strangers.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -23,12 +23,15 @@ use tracing::{debug, warn};
 
 use super::message::Deliver;
 use super::worker::Worker;
+use crate::config::Config;
 use crate::metrics::{FlowClosed, Refused};
 use crate::net::icmp;
 use crate::proto::keepalive::{self, Assign, Expiry};
+use crate::proto::lately::Lately;
 use crate::proto::slack::Slack;
+use crate::proto::stateless::Reply;
 use crate::proto::{Profile, Source};
-use crate::sip::{Message, Transport, Wire, stun};
+use crate::sip::{Message, Transport, stun};
 
 /// The largest datagram there is.
 const LARGEST_DATAGRAM: usize = 64 << 10;
@@ -54,6 +57,8 @@ pub struct UdpSocket {
     watched: HashMap<SocketAddr, Watched>,
     look_at: BTreeSet<(Instant, SocketAddr)>,
     timer: Pin<Box<Sleep>>,
+    /// The peers that have registered, with a Flow-Timer or without.
+    registered: Lately<SocketAddr>,
 }
 
 /// The keep-alive of one flow, and when `look_at` has it.
@@ -72,8 +77,10 @@ impl UdpSocket {
         let socket = Rc::new(Socket::from_std(socket)?);
         let mut id = None;
         Self::create(|ctx| {
-            ctx.set_mailbox_capacity(worker.node.config.limits.socket_mailbox);
+            let Config { limits, registrar, .. } = &worker.node.config;
+            ctx.set_mailbox_capacity(limits.socket_mailbox);
             Self {
+                registered: Lately::new(limits.udp_peers, registrar.max_expires),
                 socket,
                 profile,
                 id: *id.insert(worker.node.flows.open(worker.index, ctx.address().recipient())),
@@ -151,14 +158,14 @@ impl UdpSocket {
         let source = Source { flow: self.flow(remote), transport: Transport::Udp, profile: self.profile };
         match Message::parse(Bytes::copy_from_slice(datagram)) {
             Ok(message) if datagram.len() <= node.config.limits.max_message => {
-                if let Some(answer) = self.dispatch(message, source) {
-                    self.send(remote, answer.to_bytes());
+                if let Some(reply) = self.dispatch(message, source) {
+                    self.send(reply.to.remote, reply.wire.to_bytes());
                 }
             }
             Ok(message) => {
                 self.worker.node.refuse(Refused::TooLarge, remote);
-                if let Some(answer) = self.worker.answer(&message, source, 513, "Message Too Large") {
-                    self.send(remote, answer.to_bytes());
+                if let Some(reply) = self.worker.answer(&message, source, 513, "Message Too Large") {
+                    self.send(reply.to.remote, reply.wire.to_bytes());
                 }
             }
             Err(error) => {
@@ -168,10 +175,10 @@ impl UdpSocket {
         }
     }
 
-    fn dispatch(&self, message: Message, source: Source) -> Option<Wire> {
-        let is_known = self.watched.contains_key(&source.flow.remote);
+    fn dispatch(&self, message: Message, source: Source) -> Option<Reply> {
+        let is_known = self.registered.has(self.worker.node.clock.now(), &source.flow.remote);
         match self.worker.admit(&message, source, is_known) {
-            Ok(asker) => self.worker.dispatch(message, source, asker),
+            Ok(let_in) => self.worker.dispatch(message, source, let_in),
             Err(stopped) => self.worker.turn_away(&message, source, stopped),
         }
     }
@@ -308,6 +315,7 @@ impl Handler<Deliver> for UdpSocket {
     fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
         let remote = deliver.flow.remote;
         if let Some((flow, assign)) = deliver.assign {
+            self.registered.add(self.worker.node.clock.now(), flow.remote);
             self.assign(flow.remote, assign);
         }
         self.send(remote, deliver.wire.to_bytes());

@@ -35,6 +35,8 @@ use crate::proto::drain::Course;
 use crate::proto::keepalive::PingWait;
 use crate::proto::registrar;
 use crate::proto::relay::Relay;
+use crate::proto::repeats::Repeats;
+use crate::proto::stateless::Stateless;
 
 /// What all workers of a node share.
 pub struct Node {
@@ -72,6 +74,8 @@ pub struct Node {
     pub location: Arc<dyn Location>,
     /// What flow tokens are made and read with.
     pub tokens: Arc<KeyRing>,
+    /// Who answers what goes no further than its flow.
+    pub stateless: Stateless,
     /// Who has to prove who they are; none: nobody.
     pub auth: Option<Auth>,
     /// Its part in a cluster; none: it stands alone.
@@ -182,6 +186,8 @@ pub struct Worker {
     pub relay: Relay,
     /// Who has proved who they are; none: nobody has to.
     pub authenticator: Option<RefCell<Authenticator>>,
+    /// What came over UDP and is served.
+    pub repeats: RefCell<Repeats>,
     /// Which users are being looked up.
     pub lookups: Lookups,
     /// Whoever keeps connections to next hops, and has to know when one fails.

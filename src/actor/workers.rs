@@ -84,8 +84,11 @@ pub(super) async fn start(
         arbiter.spawn_fn(move || {
             let authenticator = auth::authenticator(&node.config).map(RefCell::new);
             let lookups = auth::lookups(&node.config);
+            let repeats = settings::repeats(&node.config, node.config.proxy.max_transactions);
+            let repeats = RefCell::new(repeats);
             let dialer = OnceCell::new();
-            let worker = Rc::new(Worker { index, node, peers, relay, authenticator, lookups, dialer });
+            let worker = Worker { index, node, peers, relay, authenticator, repeats, lookups, dialer };
+            let worker = Rc::new(worker);
             let links = doors.open(&worker, &proxy);
             let _ = opened.send(links.map(|links| (links, upstream::start(&worker, &hear_of_upstreams))));
         });

@@ -245,7 +245,7 @@ fn check_tokens(config: &Config, found: &mut Findings) {
 
 fn check_limits(config: &Config, found: &mut Findings) {
     let limits = &config.limits;
-    let counts: [(&'static [&'static str], usize); 12] = [
+    let counts: [(&'static [&'static str], usize); 13] = [
         (&["limits.max_connections"], limits.max_connections),
         (&["limits.connection_mailbox"], limits.connection_mailbox),
         (&["limits.socket_mailbox"], limits.socket_mailbox),
@@ -256,6 +256,7 @@ fn check_limits(config: &Config, found: &mut Findings) {
         (&["limits.max_vias"], limits.max_vias),
         (&["limits.max_routes"], limits.max_routes),
         (&["limits.link_handshakes"], limits.link_handshakes),
+        (&["limits.udp_peers"], limits.udp_peers),
         (&["limits.tls_handshakes"], limits.tls_handshakes),
         (&["location.max_aors"], config.location.max_aors),
     ];

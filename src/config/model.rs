@@ -362,6 +362,8 @@ pub struct Limits {
     pub datagrams_per_address: u32,
     /// Datagrams with STUN in a second from one remote IP address; 0: no limit.
     pub stun_per_address: u32,
+    /// Addresses that have registered over UDP which one listener of one worker remembers, at least one.
+    pub udp_peers: usize,
     /// How long a TLS handshake may take.
     #[serde(deserialize_with = "units::duration")]
     pub tls_handshake_timeout: Duration,

@@ -74,6 +74,25 @@ fn who_has_registered_over_its_flow_does_not_count_for_its_address() {
 }
 
 #[test]
+fn who_has_registered_over_udp_without_outbound_does_not_count_for_its_address() {
+    let node = Node::start("[limits]\nregisters_per_address = 1\n");
+    let client = Client::udp(&node);
+    for _ in 0..8 {
+        client.registers("alice");
+    }
+}
+
+#[test]
+fn what_comes_again_over_udp_while_it_is_served_is_not_refused() {
+    let node = Node::start("[limits]\nregisters_per_second = 2\n");
+    let client = Client::udp(&node);
+    let register = client.register_contact("alice");
+    for _ in 0..10 {
+        client.ask(&register).expect_status(200);
+    }
+}
+
+#[test]
 fn who_registers_many_over_one_flow_counts_for_its_address() {
     let node = Node::start("[limits]\nregisters_per_address = 1\n");
     let client = Client::tcp(&node);
@@ -166,6 +185,22 @@ fn stun_above_stun_per_address_is_dropped_and_other_addresses_are_answered() {
     wait_until("the rest is dropped", || refused() >= 30);
     from_elsewhere(&node).expect_nothing();
     assert_refused(&node, "stun_per_address", refused());
+}
+
+#[test]
+fn what_anybody_can_have_happen_is_said_once() {
+    let node = Node::start("[log]\nfilter = \"info\"\n");
+    let client = Client::udp(&node);
+    for _ in 0..10 {
+        let register = client.register_contact("alice").set("To", "<sip:alice@elsewhere.example>");
+        client.ask(&register).expect_status(404);
+        Client::tcp(&node).ping();
+    }
+    wait_until("the flows are closed", || node.flows_closed("peer_closed") == 10);
+    let log = node.log();
+    for line in ["REGISTER refused", "flow closed"] {
+        assert_eq!(log.matches(line).count(), 1, "{log}");
+    }
 }
 
 #[test]

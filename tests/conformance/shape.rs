@@ -28,6 +28,21 @@ fn more_than_max_headers_is_513() {
 }
 
 #[test]
+fn s18_2_2_a_refusal_over_udp_goes_to_the_port_in_via_and_its_ack_to_nobody() {
+    let node = Node::start(SMALL);
+    let (caller, at_via, bob) = (Client::udp(&node), Client::udp(&node), Client::tcp(&node));
+    bob.registers("bob");
+    let via = format!("SIP/2.0/UDP {};branch=z9hG4bKvia", at_via.local());
+    let invite = (0..20).fold(caller.invite("bob").set("Via", via), |invite, _| invite.with("X", "x"));
+    caller.send(invite.to_bytes());
+    let refusal = at_via.receive().expect_status(513);
+    caller.send(invite.ack(refusal.header("To")).to_bytes());
+    caller.expect_nothing();
+    bob.expect_nothing();
+    assert_eq!(node.metric("refused_total{reason=\"stray_ack\"}"), 0, "it is known");
+}
+
+#[test]
 fn more_than_max_header_length_is_513() {
     assert_answered(&[("X", "x".repeat(300))], 513, "max_header_length");
 }

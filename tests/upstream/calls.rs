@@ -48,6 +48,16 @@ fn a_call_from_the_provider_can_be_given_up() {
 }
 
 #[test]
+fn what_comes_from_the_provider_may_hold_no_more_than_what_comes_from_anybody() {
+    let trunk = Trunk::with("tcp", "[limits]\nmax_headers = 25\n");
+    let caller = trunk.caller(0);
+    let request = (0..25).fold(caller.request("MESSAGE", NUMBER), |request, _| request.with("X", "x"));
+    caller.ask(&request).expect_status(513);
+    assert_eq!(trunk.node.metric("refused_total{reason=\"max_headers\"}"), 1);
+    trunk.is_reached_through(0);
+}
+
+#[test]
 fn the_provider_may_ask_what_is_there() {
     let trunk = Trunk::up();
     let caller = trunk.caller(0);

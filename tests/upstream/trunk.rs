@@ -66,9 +66,15 @@ impl Trunk {
 
     #[track_caller]
     pub(crate) fn over(transport: &'static str) -> Self {
+        Self::with(transport, "")
+    }
+
+    /// With more in the configuration of the node.
+    #[track_caller]
+    pub(crate) fn with(transport: &'static str, more: &str) -> Self {
         let addresses = [free_address(), free_address()];
         let providers = addresses.map(provider_at);
-        let node = Self::node(&addresses, transport);
+        let node = Self::node(&addresses, transport, more);
         let pbx = Client::tcp(&node);
         pbx.registers_outbound("pbx", 1);
         let trunk = Self { transport, addresses, providers, node, pbx };
@@ -76,15 +82,15 @@ impl Trunk {
         trunk
     }
 
-    fn node(addresses: &[SocketAddr], transport: &str) -> Node {
-        Node::start(&table(addresses, "").replace("=tcp", &format!("={transport}")))
+    fn node(addresses: &[SocketAddr], transport: &str, more: &str) -> Node {
+        Node::start(&table(addresses, more).replace("=tcp", &format!("={transport}")))
     }
 
     /// The node is killed and starts again.
     #[track_caller]
     pub(crate) fn starts_again(&mut self) {
         self.node.kill();
-        self.node = Self::node(&self.addresses, self.transport);
+        self.node = Self::node(&self.addresses, self.transport, "");
         self.becomes_registered(2);
     }
 

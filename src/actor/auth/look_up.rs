@@ -12,14 +12,15 @@ use futures_util::future::{LocalBoxFuture, Shared};
 
 use super::Admitted;
 use super::redis_users::{Read, RedisUsers};
+use crate::actor::gate::LetIn;
 use crate::actor::message::Deliver;
 use crate::actor::settings::RETRY_AFTER;
 use crate::actor::worker::{Clock, Worker};
 use crate::metrics::Refused;
 use crate::proto::Source;
 use crate::proto::auth::{Found, Question, User};
-use crate::proto::pace::Asker;
-use crate::sip::{Message, Method, Name, Wire};
+use crate::proto::stateless::Reply;
+use crate::sip::{Message, Method, Name};
 
 /// The lookups of one worker.
 pub struct Lookups {
@@ -82,7 +83,7 @@ impl Worker {
         users: &Arc<RedisUsers>,
         question: Box<Question>,
         request: Message,
-        (source, asker): (Source, Asker),
+        (source, let_in): (Source, LetIn),
     ) -> Admitted {
         let Lookups { limit, waiting, .. } = &self.lookups;
         if waiting.get() >= *limit {
@@ -109,9 +110,9 @@ impl Worker {
                 // Nobody waits for an answer, and nothing of a flow that is gone is to be trusted.
                 return;
             }
-            worker.go_on(&question, found(&read), request, (source, asker));
+            worker.go_on(&question, found(&read), request, (source, let_in));
             if let Some(cancel) = cancel.flatten() {
-                worker.send_back(worker.let_through(cancel, source, asker), source);
+                worker.send_back(worker.let_through(cancel, source, let_in));
             }
         });
         Admitted::Done(None)
@@ -123,18 +124,18 @@ impl Worker {
         question: &Question,
         found: Found<'_>,
         request: Message,
-        (source, asker): (Source, Asker),
+        (source, let_in): (Source, LetIn),
     ) {
         let answer = match self.looked_up(question, found, request, source) {
-            Admitted::Onward(request) => self.let_through(request, source, asker),
-            Admitted::Done(answer) => answer,
+            Admitted::Onward(request) => self.let_through(request, source, let_in),
+            Admitted::Done(answer) => answer.map(|reply| *reply),
         };
-        self.send_back(answer, source);
+        self.send_back(answer);
     }
 
-    fn send_back(&self, answer: Option<Wire>, source: Source) {
-        if let Some(wire) = answer {
-            let _ = self.node.flows.answer(Deliver { flow: source.flow, wire, assign: None });
+    fn send_back(&self, answer: Option<Reply>) {
+        if let Some(reply) = answer {
+            let _ = self.node.flows.answer(Deliver { flow: reply.to, wire: reply.wire, assign: None });
         }
     }
 }

@@ -23,25 +23,22 @@ use self::look_up::Lookups;
 use self::user_file::UserFileError;
 use self::users::Users;
 use super::event_log::Text;
+use super::gate::LetIn;
 use super::key_ring;
-use super::message::Deliver;
 use super::next_hops::NextHops;
-use super::upstream;
 use super::worker::{Node, Worker};
+use super::{settings, upstream};
 use crate::config::{self, AuthMode, Config};
 use crate::metrics::{Authentication, Status};
 use crate::proto::Source;
 use crate::proto::auth::{
-    Answer, Authenticator, Failures, Found, Nonces, Outcome, Patience, Question, Repeats, Replay, Rules,
-    Shared, Step, Strangers, Terms, Trust,
+    Answer, Authenticator, Failures, Found, Nonces, Outcome, Question, Replay, Rules, Shared, Step,
+    Strangers, Terms, Trust,
 };
-use crate::proto::pace::Asker;
 use crate::proto::proxy::Matcher;
+use crate::proto::stateless::{Reply, Stateless};
 use crate::sip::digest::Algorithm;
-use crate::sip::{Message, Method, Name, Wire};
-
-/// How long a transaction may last, in T1.
-const TRANSACTION: u32 = 64;
+use crate::sip::{Message, Method, Name};
 
 /// What all workers of a node need in order to authenticate.
 #[derive(Debug)]
@@ -57,7 +54,7 @@ impl Auth {
         config: &Config,
         run: &NodeRun,
         next_hops: &NextHops,
-        tokens: &Arc<KeyRing>,
+        (tokens, stateless): (&Arc<KeyRing>, &Stateless),
         redis: Option<&Redis>,
     ) -> Result<Option<Self>, UserFileError> {
         let auth = &config.auth;
@@ -69,7 +66,7 @@ impl Auth {
         let replay = |limit| Replay::new(limit, auth.nonce_lifetime);
         let failures = |limit| Failures::new(limit, auth.max_failures, auth.failure_window);
         let rules = rules(config, next_hops, tokens);
-        let shared = Shared::new(rules, keys, nonces, replay, failures, auth.remembered);
+        let shared = Shared::new(rules, stateless.clone(), keys, nonces, replay, failures, auth.remembered);
         Ok(Some(Self { shared, users: Users::open(config, redis)? }))
     }
 }
@@ -120,10 +117,9 @@ pub fn authenticator(config: &Config) -> Option<Authenticator> {
     // Rounded up, so that a small limit leaves every worker something.
     let limit = auth.remembered.div_ceil(usize::from(config.node.worker_count()));
     let terms = Terms { streams: auth.flow_trust, udp: auth.flow_trust_udp };
-    let patience = Patience { transaction: config.proxy.t1 * TRANSACTION, acked: config.proxy.t4 };
     Some(Authenticator {
         trust: Trust::new(terms, limit, (rand::random(), rand::random())),
-        repeats: Repeats::new(limit, patience, (rand::random(), rand::random())),
+        repeats: settings::repeats(config, auth.remembered),
     })
 }
 
@@ -137,12 +133,12 @@ pub(super) enum Admitted {
     /// It is to be served.
     Onward(Message),
     /// It is not, or not yet; this goes back over its flow, if anything does.
-    Done(Option<Wire>),
+    Done(Option<Box<Reply>>),
 }
 
 impl Worker {
     /// Has a request prove who it is from, where that is asked for.
-    pub(super) fn authenticate(self: &Rc<Self>, request: Message, source: Source, asker: Asker) -> Admitted {
+    pub(super) fn authenticate(self: &Rc<Self>, request: Message, source: Source, let_in: LetIn) -> Admitted {
         let (Some(auth), Some(authenticator)) = (&self.node.auth, &self.authenticator) else {
             return Admitted::Onward(request);
         };
@@ -157,7 +153,7 @@ impl Worker {
             (Some(secrets), _) => {
                 self.looked_up(&question, Found::Known(secrets.as_deref()), request, source)
             }
-            (None, Users::Redis(users)) => self.look_up(users, question, request, (source, asker)),
+            (None, Users::Redis(users)) => self.look_up(users, question, request, (source, let_in)),
             (None, Users::File(_)) => self.looked_up(&question, Found::Known(None), request, source),
         }
     }
@@ -189,22 +185,11 @@ impl Worker {
             Step::Answer(answer) => {
                 count(&self.node, answer.why);
                 log(&answer, &request, &source);
-                self.node.metrics.responses.inc(Status(answer.status));
-                Admitted::Done(self.reply(&request, source, answer.wire))
+                self.node.metrics.responses.inc(Status(answer.reply.status));
+                Admitted::Done(Some(Box::new(answer.reply)))
             }
-            Step::Absorb | Step::Ask(_) => Admitted::Done(None),
+            Step::Ask(_) => Admitted::Done(None),
         }
-    }
-
-    /// What goes back over the very flow; what goes elsewhere is delivered there.
-    fn reply(&self, request: &Message, source: Source, wire: Wire) -> Option<Wire> {
-        // RFC 3261 §18.2.2: over UDP to the port that the topmost Via names.
-        let flow = request.top_via().map_or(source.flow, |via| source.reply_to(&via));
-        if flow == source.flow {
-            return Some(wire);
-        }
-        let _ = self.node.flows.answer(Deliver { flow, wire, assign: None });
-        None
     }
 
     /// The peer of this flow has shown a certificate that was verified, and that names these users, each as `user@domain`:

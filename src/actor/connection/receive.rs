@@ -146,16 +146,17 @@ where
 
     pub(super) fn dispatch(&mut self, message: Message) -> Option<Wire> {
         if let Some(client) = self.role.client() {
-            return self.worker.dispatch_upstream(message, self.source, client);
+            let reply = self.worker.dispatch_upstream(message, self.source, client);
+            return reply.map(|reply| reply.wire);
         }
         match self.role.link().map(Link::side) {
             None => match self.worker.admit_over_stream(&message, self.source, &mut self.standing) {
-                Ok(asker) => self.worker.dispatch(message, self.source, asker),
+                Ok(let_in) => self.worker.dispatch(message, self.source, let_in).map(|reply| reply.wire),
                 Err(Stopped::Close(reason)) => {
                     self.fail(reason);
                     None
                 }
-                Err(stopped) => self.worker.turn_away(&message, self.source, stopped),
+                Err(stopped) => self.worker.turn_away(&message, self.source, stopped).map(|reply| reply.wire),
             },
             Some(LinkSide::Accepted) => self.worker.dispatch_accepted(&message, self.source),
             Some(LinkSide::Dialed) => self.worker.dispatch_dialed(message, self.source),
@@ -221,8 +222,8 @@ where
     fn refuse(&mut self, refusal: &Refusal) {
         if let Some(head) = refusal.head() {
             let (status, reason) = refusal.status();
-            if let Some(answer) = self.worker.answer(head, self.source, status, reason) {
-                self.push(answer);
+            if let Some(reply) = self.worker.answer(head, self.source, status, reason) {
+                self.push(reply.wire);
             }
         }
         self.fail(FlowClosed::from(refusal));

@@ -97,8 +97,8 @@ impl UpstreamSocket {
         match SipMessage::parse(Bytes::copy_from_slice(datagram)) {
             Ok(message) if datagram.len() <= limit => {
                 let answer = self.worker.dispatch_upstream(message, self.source, &self.client);
-                if let Some(answer) = answer {
-                    self.send(answer.to_bytes());
+                if let Some(reply) = answer {
+                    self.send(reply.wire.to_bytes());
                 }
             }
             Ok(_) => self.worker.node.metrics.refused.inc(Refused::TooLarge),

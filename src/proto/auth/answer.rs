@@ -1,25 +1,19 @@
-//! The responses, which leave without anything being kept, and the ACKs to them. RFC 3261 §22, §8.2.7.
+//! The responses. RFC 3261 §22.
 
-use std::fmt::Write as _;
-use std::hash::Hasher;
 use std::time::Duration;
-
-use siphasher::sip::SipHasher13;
 
 use super::authenticator::Outcome;
 use super::demand::{Rules, Wanted};
-use super::keys::Keys;
 use crate::proto::Source;
+use crate::proto::stateless::{Reply, Stateless};
 use crate::sip::digest::Challenge;
-use crate::sip::{Address, Message, Name, Response, Wire};
+use crate::sip::{Message, Name};
 
 /// A request goes no further, and this is said.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The status code.
-    pub status: u16,
     /// The response.
-    pub wire: Wire,
+    pub reply: Reply,
     /// Why.
     pub why: Outcome,
     /// Who it was said to be, where credentials were looked at.
@@ -29,7 +23,7 @@ pub struct Answer {
 /// What an answer is made from.
 pub(super) struct Answering<'a> {
     pub(super) rules: &'a Rules,
-    pub(super) keys: &'a Keys,
+    pub(super) stateless: &'a Stateless,
     pub(super) request: &'a Message,
     pub(super) source: &'a Source,
 }
@@ -85,37 +79,7 @@ impl Answering<'_> {
         fields: impl IntoIterator<Item = (Name, Vec<u8>)>,
         why: Outcome,
     ) -> Answer {
-        let tag = tag(self.keys, self.request);
-        let response = Response::to(self.request, status, reason)
-            .to_tag(&tag)
-            .source(self.source.ip(), self.source.port());
-        let response =
-            fields.into_iter().fold(response, |response, (name, value)| response.header(name, value));
-        Answer { status, wire: response.finish(), why, username: None }
+        let reply = self.stateless.answer(self.request, self.source, (status, reason), fields);
+        Answer { reply, why, username: None }
     }
-}
-
-/// The To tag of what is answered to a request.
-///
-/// RFC 3261 §8.2.7: a stateless server gives each copy of a request the same tag. The ACK to the answer has it too.
-fn tag(keys: &Keys, request: &Message) -> String {
-    let mut hash = SipHasher13::new_with_key(&keys.tag);
-    let mut put = |octets: &[u8]| {
-        hash.write_usize(octets.len());
-        hash.write(octets);
-    };
-    let from = request.first(Name::From).and_then(|from| Address::parse(from).ok());
-    put(request.first(Name::CallId).unwrap_or_default());
-    put(from.and_then(|from| from.tag()).unwrap_or_default());
-    put(request.top_via().ok().and_then(|via| via.branch()).unwrap_or_default());
-    put(&request.cseq().map_or(0, |cseq| cseq.number).to_be_bytes());
-    let mut tag = String::with_capacity(16);
-    write!(tag, "{:016x}", hash.finish()).expect("a String takes all that is written");
-    tag
-}
-
-/// Whether an ACK is to an answer of ours.
-pub(super) fn is_acked(keys: &Keys, ack: &Message) -> bool {
-    let to = ack.first(Name::To).and_then(|to| Address::parse(to).ok());
-    to.and_then(|to| to.tag()).is_some_and(|found| found == tag(keys, ack).as_bytes())
 }

@@ -10,16 +10,17 @@ use std::time::Duration;
 
 use flowhold_cluster::binding::Timestamp;
 
-use super::answer::{Answer, Answering, is_acked};
+use super::answer::{Answer, Answering};
 use super::demand::{Demand, Rules, Wanted, Who};
 use super::failures::Failures;
 use super::keys::{self, Keys};
 use super::nonce::{Nonces, Reading};
 use super::offered::{Offered, offered};
-use super::repeats::Repeats;
 use super::replay::Replay;
 use super::secrets::{Form, Secrets, User};
 use super::trust::Trust;
+use crate::proto::repeats::Repeats;
+use crate::proto::stateless::Stateless;
 use crate::proto::{Source, hex};
 use crate::sip::digest::{self, Algorithm, Credentials, Ha1, Protection};
 use crate::sip::{Edit, Message, Method, Name, Uri, Wire, peer_of};
@@ -31,6 +32,7 @@ const PARTS: usize = 16;
 #[derive(Debug)]
 pub struct Shared {
     rules: Rules,
+    stateless: Stateless,
     keys: Keys,
     nonces: Nonces,
     replay: Box<[Mutex<Replay>]>,
@@ -51,8 +53,6 @@ pub struct Authenticator {
 pub enum Step {
     /// It goes on.
     Pass(Outcome),
-    /// It is an ACK to an answer of ours, and goes nowhere.
-    Absorb,
     /// It goes no further.
     Answer(Box<Answer>),
     /// The secrets of this user have to be found, for [`Authenticator::finish`].
@@ -114,9 +114,10 @@ impl Outcome {
 }
 
 impl Shared {
-    /// `failures` gives the table of one part.
+    /// `stateless` makes the answers, `failures` gives the table of one part.
     pub fn new(
         rules: Rules,
+        stateless: Stateless,
         keys: Keys,
         nonces: Nonces,
         replay: impl Fn(usize) -> Replay,
@@ -126,6 +127,7 @@ impl Shared {
         let part = remembered.div_ceil(PARTS);
         Self {
             rules,
+            stateless,
             keys,
             nonces,
             replay: (0..PARTS).map(|_| Mutex::new(replay(part))).collect(),
@@ -183,7 +185,7 @@ impl Authenticator {
             if !source.transport.is_reliable() {
                 self.repeats.acked(now, request, source.flow.remote);
             }
-            return if is_acked(&shared.keys, request) { Step::Absorb } else { Step::Pass(Outcome::Unasked) };
+            return Step::Pass(Outcome::Unasked);
         }
         let answering = shared.answering(request, source);
         let is_peer = self.trust.is_certified_peer(source) || shared.rules.is_peer(source);
@@ -192,7 +194,7 @@ impl Authenticator {
             Demand::Refuse => return Step::from(answering.forbidden(Outcome::Stranger)),
             Demand::Proof(wanted) => wanted,
         };
-        if !source.transport.is_reliable() && self.repeats.has(now, request, source.flow.remote) {
+        if self.is_repeated(now, request, source) {
             return Step::Pass(Outcome::Repeated);
         }
         let at = (now, source.ip());
@@ -255,7 +257,7 @@ impl Authenticator {
         found: Found<'_>,
     ) -> Step {
         // Others have been served meanwhile: the same request come again, and other guesses from the same address.
-        if !source.transport.is_reliable() && self.repeats.has(now, request, source.flow.remote) {
+        if self.is_repeated(now, request, source) {
             return Step::Pass(Outcome::Repeated);
         }
         let throttled = match question.credentials {
@@ -269,7 +271,7 @@ impl Authenticator {
         match step {
             Step::Pass(outcome) => {
                 if !source.transport.is_reliable() {
-                    self.repeats.add(now, request, source.flow.remote);
+                    self.repeats.add(now, self.repeats.mark(request, source.flow.remote));
                 }
                 Step::Pass(outcome)
             }
@@ -277,7 +279,7 @@ impl Authenticator {
                 answer.username = Some(question.user.key().into());
                 Step::Answer(answer)
             }
-            other => other,
+            asked @ Step::Ask(_) => asked,
         }
     }
 
@@ -342,6 +344,11 @@ impl Authenticator {
         }
     }
 
+    fn is_repeated(&self, now: Timestamp, request: &Message, source: &Source) -> bool {
+        !source.transport.is_reliable()
+            && self.repeats.has(now, self.repeats.mark(request, source.flow.remote))
+    }
+
     fn is_trusted(&mut self, now: Timestamp, request: &Message, source: &Source, wanted: &Wanted) -> bool {
         is_first_hop(request)
             && match &wanted.who {
@@ -364,7 +371,7 @@ impl Authenticator {
 
 impl Shared {
     fn answering<'a>(&'a self, request: &'a Message, source: &'a Source) -> Answering<'a> {
-        Answering { rules: &self.rules, keys: &self.keys, request, source }
+        Answering { rules: &self.rules, stateless: &self.stateless, request, source }
     }
 
     /// The user whose AOR a URI is, if it is one of ours.

@@ -1,4 +1,4 @@
-//! The keys that nonces, To tags and what stands for unknown users are made with, each derived from a secret with a
+//! The keys that nonces and what stands for unknown users are made with, each derived from a secret with a
 //! purpose of its own.
 
 use std::fmt;
@@ -8,7 +8,6 @@ use sha2::Sha256;
 
 /// Why each key is derived: the same secret used elsewhere gives other keys.
 const NONCE: &[u8] = b"flowhold nonce 1";
-const TAG: &[u8] = b"flowhold challenge tag 1";
 const NOBODY: &[u8] = b"flowhold unknown user 1";
 
 /// The keys. What the nodes of a cluster have in common, each can check of the others.
@@ -16,7 +15,6 @@ const NOBODY: &[u8] = b"flowhold unknown user 1";
 pub struct Keys {
     /// The first one makes nonces, all of them read nonces, so that secrets can be changed while nonces are out.
     pub(super) nonces: Box<[Hmac<Sha256>]>,
-    pub(super) tag: [u8; 16],
     pub(super) nobody: Hmac<Sha256>,
 }
 
@@ -25,10 +23,8 @@ impl Keys {
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let secrets: Vec<&[u8]> = secrets.into_iter().collect();
         let first = secrets.first().copied().unwrap_or_default();
-        let tag = derive(first, TAG);
         Self {
             nonces: secrets.iter().map(|secret| keyed(&derive(secret, NONCE))).collect(),
-            tag: *tag.first_chunk().expect("a key is longer"),
             nobody: keyed(&derive(first, NOBODY)),
         }
     }

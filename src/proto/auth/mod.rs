@@ -25,14 +25,13 @@
 //! | credentials checked, and what becomes of the request | `authenticator.rs` |
 //! | a nonce that every node of a cluster can check | `nonce.rs` |
 //! | how often a nonce was used | `replay.rs` |
-//! | requests that come again over UDP | `repeats.rs` |
 //! | flows that need not prove it again | `trust.rs` |
 //! | who guesses passwords | `failures.rs` |
 //! | what is stored of a user | `secrets.rs` |
 //! | what was read of users, and for how long it is good | `known.rs` |
 //! | which users have changed | `changed.rs` |
 //! | the keys of all this | `keys.rs` |
-//! | the responses, and the ACKs to them | `answer.rs` |
+//! | the responses | `answer.rs` |
 //!
 //! Authentication-Info is not sent: no UA is known that asks for the server's proof, and a forwarded response is the
 //! callee's.
@@ -46,7 +45,6 @@ mod keys;
 mod known;
 mod nonce;
 mod offered;
-mod repeats;
 mod replay;
 mod secrets;
 mod trust;
@@ -62,7 +60,6 @@ pub use failures::Failures;
 pub use keys::Keys;
 pub use known::{KnownUsers, Lifetimes};
 pub use nonce::{Nonce, Nonces, Reading};
-pub use repeats::{Patience, Repeats};
 pub use replay::Replay;
 pub use secrets::{Form, Secrets, User};
 pub use trust::{Terms, Trust};

@@ -42,15 +42,21 @@ fn hello(config: &Arc<ClientConfig>) -> Vec<u8> {
 
 /// More than may be under way. A third of them say nothing, a third begin, and a third leave what they are answered.
 fn half_open(victim: &Victim<'_>) {
-    let timeouts = || victim.node.metric("tls_handshakes_failed_total{reason=\"timeout\"}");
-    let (before, hello) = (timeouts(), hello(&victim.tls));
+    let given_up = || {
+        let metrics =
+            ["tls_handshakes_failed_total{reason=\"timeout\"}", "refused_total{reason=\"tls_handshakes\"}"];
+        metrics.map(|metric| victim.node.metric(metric))
+    };
+    let (before, hello) = (given_up(), hello(&victim.tls));
     let mut streams = connections(victim.node.tls(), 600);
     for (number, stream) in streams.iter_mut().enumerate() {
         stream.is_taken(&hello[..[0, 20, hello.len()][number % 3]]);
     }
     // These go before they are told to.
     streams.truncate(500);
-    wait_until_within(Duration::from_secs(30), "handshakes are given up", || timeouts() > before);
+    wait_until_within(Duration::from_secs(30), "handshakes are given up, and waiting for them", || {
+        given_up().iter().zip(before).all(|(now, before)| *now > before)
+    });
 }
 
 /// Whole ones, none of which is resumed.

@@ -65,10 +65,10 @@ fn a_next_hop_registers_nobody_without_a_password() {
 fn rfc3261_s22_2_and_s22_3_a_registrar_asks_by_401_and_a_proxy_by_407() {
     let mut node = Node::new("a");
     let registered = node.answer(&Draft::register(ALICE).make(), &tcp(1));
-    assert_eq!(registered.status, 401);
+    assert_eq!(registered.reply.status, 401);
     assert!(response(&registered).first(crate::sip::Name::WwwAuthenticate).is_some());
     let forwarded = node.answer(&Draft::message(ALICE).make(), &tcp(1));
-    assert_eq!(forwarded.status, 407);
+    assert_eq!(forwarded.reply.status, 407);
     assert!(response(&forwarded).first(crate::sip::Name::ProxyAuthenticate).is_some());
 }
 
@@ -79,10 +79,10 @@ fn an_aor_is_registered_by_its_own_user() {
     let mut login = challenged(&mut node, &mine, &tcp(1), "alice", "alice");
     assert_eq!(node.outcome(&mine.with(&mut login), &tcp(1)), Outcome::Proved);
     let answer = node.answer(&his.with(&mut login), &tcp(1));
-    assert_eq!((answer.status, answer.why), (403, Outcome::NotOwn));
+    assert_eq!((answer.reply.status, answer.why), (403, Outcome::NotOwn));
     let third_party = Draft { from: ALICE, ..Draft::register(BOB) };
     let answer = node.answer(&third_party.with(&mut login), &tcp(1));
-    assert_eq!((answer.status, answer.why), (403, Outcome::Stranger));
+    assert_eq!((answer.reply.status, answer.why), (403, Outcome::Stranger));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn realms_to_choose_from_have_a_limit_and_all_are_taken() {
 #[test]
 fn strangers_are_refused_or_let_through_and_may_not_be_one_of_us() {
     let stranger = Draft::message("sip:carol@elsewhere.example").make();
-    assert_eq!(Node::new("a").answer(&stranger, &tcp(1)).status, 403);
+    assert_eq!(Node::new("a").answer(&stranger, &tcp(1)).reply.status, 403);
     let mut open =
         Node::with("a", Terms { streams: HOUR, udp: HOUR }, |rules| rules.strangers = Strangers::Accept);
     assert_eq!(open.outcome(&stranger, &tcp(1)), Outcome::Unasked);
@@ -279,5 +279,5 @@ fn an_aor_with_an_upstream_is_proved_by_who_stands_behind_it_here() {
     let mut other = challenged(&mut node, &number, &tcp(2), "alice", "alice");
     assert_ne!(node.outcome(&number.with(&mut other), &tcp(2)), Outcome::Proved, "and by nobody else");
     let another = Draft::message("sip:+4930124@provider.example").make();
-    assert_eq!(node.answer(&another, &tcp(1)).status, 403);
+    assert_eq!(node.answer(&another, &tcp(1)).reply.status, 403);
 }

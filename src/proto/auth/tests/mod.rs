@@ -16,11 +16,13 @@ use flowhold_cluster::flow::{Flow, FlowId, NodeRun};
 use flowhold_cluster::token::KeyRing;
 
 use super::{
-    Answer, Authenticator, Changed, Failures, Found, Keys, KnownUsers, Lifetimes, Nonces, Outcome, Patience,
-    Question, Reading, Repeats, Replay, Rules, Secrets, Shared, Step, Strangers, Terms, Trust, User,
+    Answer, Authenticator, Changed, Failures, Found, Keys, KnownUsers, Lifetimes, Nonces, Outcome, Question,
+    Reading, Replay, Rules, Secrets, Shared, Step, Strangers, Terms, Trust, User,
 };
 use crate::proto::Source;
 use crate::proto::login::Login;
+use crate::proto::repeats::{Patience, Repeats};
+use crate::proto::stateless::Stateless;
 use crate::sip::digest::Algorithm;
 use crate::sip::{Message, Transport};
 
@@ -73,7 +75,7 @@ impl Node {
         let replay = |limit| Replay::new(limit, LIFETIME);
         let failures = |limit| Failures::new(limit, 3, Duration::from_secs(30));
         Self {
-            shared: Shared::new(rules, keys, nonces, replay, failures, 1600),
+            shared: Shared::new(rules, Stateless::new(SECRET, b"x"), keys, nonces, replay, failures, 1600),
             authenticator: Authenticator {
                 trust: Trust::new(terms, 100, (1, 2)),
                 repeats: Repeats::new(100, PATIENCE, (3, 4)),
@@ -121,7 +123,7 @@ impl Node {
         match self.serve(request, source) {
             Step::Pass(outcome) => outcome,
             Step::Answer(answer) => answer.why,
-            other => panic!("{other:?}"),
+            other @ Step::Ask(_) => panic!("{other:?}"),
         }
     }
 
@@ -140,7 +142,7 @@ impl Node {
         match self.authenticator.finish(&self.shared, at, (request, source), question, found) {
             Step::Pass(outcome) => outcome,
             Step::Answer(answer) => answer.why,
-            other => panic!("{other:?}"),
+            other @ Step::Ask(_) => panic!("{other:?}"),
         }
     }
 
@@ -153,7 +155,7 @@ impl Node {
 }
 
 fn response(answer: &Answer) -> Message {
-    Message::parse(answer.wire.to_bytes()).unwrap()
+    Message::parse(answer.reply.wire.to_bytes()).unwrap()
 }
 
 fn source(transport: Transport, slot: u32, remote: &str) -> Source {
