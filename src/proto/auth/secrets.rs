@@ -64,14 +64,14 @@ impl Secrets {
     /// From where they are stored, by name and value; what has another name is not looked at. The name of a value that is
     /// no such hash is the error.
     pub fn read<'t>(stored: impl IntoIterator<Item = (&'t str, &'t [u8])>) -> Result<Self, &'static str> {
-        let mut hashes = Vec::new();
+        // In one order, so that it makes no difference in which they were written.
+        let mut hashes = [const { None }; FIELDS.len()];
         for (name, value) in stored {
-            let Some(&(field, form, algorithm)) = FIELDS.iter().find(|(field, ..)| *field == name) else {
-                continue;
-            };
-            hashes.push((form, Ha1::given(algorithm, value).ok_or(field)?));
+            let Some(index) = FIELDS.iter().position(|(field, ..)| *field == name) else { continue };
+            let (field, form, algorithm) = FIELDS[index];
+            hashes[index] = Some((form, Ha1::given(algorithm, value).ok_or(field)?));
         }
-        Ok(Self { hashes })
+        Ok(Self { hashes: hashes.into_iter().flatten().collect() })
     }
 
     /// As they are stored, by name.
