@@ -19,7 +19,7 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_secs(10);
 
 /// As much may be free and not given back, in octets: a burst that comes again finds it there.
-const SPARE: usize = 8 << 20;
+const SPARE: usize = 2 << 20;
 
 /// What the allocator holds, in octets.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ impl Watch {
     fn is_due(&mut self, usage: Usage) -> bool {
         let free = usage.free();
         self.stuck = self.stuck.min(free);
-        free > SPARE + usage.taken / 4 + 2 * self.stuck
+        free > SPARE + usage.taken / 8 + 2 * self.stuck
     }
 
     /// It was given back, and this is left.
@@ -91,10 +91,10 @@ mod tests {
     #[test]
     fn what_is_free_is_given_back_where_it_is_much() {
         let mut watch = Watch::default();
-        assert!(!watch.is_due(usage(4, 10)));
+        assert!(!watch.is_due(usage(4, 6)));
         assert!(watch.is_due(usage(4, 40)));
-        assert!(!watch.is_due(usage(100, 130)), "little of what there is");
-        assert!(watch.is_due(usage(100, 140)));
+        assert!(!watch.is_due(usage(100, 114)), "little of what there is");
+        assert!(watch.is_due(usage(100, 120)));
     }
 
     #[test]

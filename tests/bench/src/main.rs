@@ -116,8 +116,8 @@ struct Load {
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     answer_time: Duration,
     /// Rest before the memory after all rows is read. A proxy keeps the transactions of an INVITE for 32 s after its 2xx
-    /// (RFC 6026, Timers L and M).
-    #[arg(long, default_value = "35s", value_parser = humantime::parse_duration)]
+    /// (RFC 6026, Timers L and M), and the node gives back to the system what is free within 10 s.
+    #[arg(long, default_value = "45s", value_parser = humantime::parse_duration)]
     rest: Duration,
     /// The load on the last core, the servers on all others.
     #[arg(long)]
