@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flowhold_cluster::token::KeyRing;
+use tracing::warn;
 
 use super::upstream;
 use super::worker::Node;
 use crate::config::{self, AuthMode, Config, PingTimeout};
+use crate::net::interfaces;
 use crate::proto::Profile;
 use crate::proto::keepalive::PingWait;
 use crate::proto::repeats::{Patience, Repeats};
@@ -119,16 +121,21 @@ fn domains(config: &Config) -> Vec<Box<[u8]>> {
     config.node.domains.iter().map(|domain| domain.as_bytes().into()).collect()
 }
 
-/// The names under which a listener is reached: its own address, and what it is advertised as.
+/// The names under which a listener is reached: its own addresses, and what it is advertised as.
 fn hosts(config: &Config, local: SocketAddr) -> Vec<(Box<[u8]>, u16)> {
-    let host = match local.ip() {
+    let host = |address| match address {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),
     };
+    let addresses = interfaces::reached_at(local.ip()).unwrap_or_else(|error| {
+        warn!(%error, "the addresses of this machine are not known: Routes with others than the advertised one are refused");
+        vec![local.ip()]
+    });
+    let hosts = addresses.into_iter().map(|address| (host(address).into_bytes().into(), local.port()));
     let advertised = config.listen.sent_by(local);
     let (name, port) = advertised.rsplit_once(':').expect("a sent-by has a port");
     let port = port.parse().expect("a sent-by has a number for a port");
-    vec![(host.into_bytes().into(), local.port()), (name.as_bytes().into(), port)]
+    hosts.chain([(name.as_bytes().into(), port)]).collect()
 }
 
 /// The names by which a listener over TLS is asked for: those of the node's certificates, which its UAs write into Route as

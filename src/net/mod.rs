@@ -5,6 +5,7 @@ pub mod admin;
 pub mod admission;
 pub mod descriptors;
 pub mod icmp;
+pub mod interfaces;
 pub mod listen;
 pub mod proxy_protocol;
 pub mod service_manager;

@@ -25,6 +25,25 @@ fn s16_4_a_route_that_is_the_node_comes_off() {
     }
 }
 
+/// Whatever the node calls itself, a UA that dials one of its addresses writes that one.
+#[test]
+fn s16_4_a_route_with_any_address_of_a_wildcard_listener_comes_off() {
+    let node = Node::start(
+        "[auth]\nmode = \"none\"\n[listen]\nudp = [\"0.0.0.0:0\"]\ntcp = [\"0.0.0.0:0\"]\nadvertise = \"sip.example.com\"\n",
+    );
+    let (caller, ua) = (Client::tcp(&node), Client::udp(&node));
+    ua.registers_outbound("bob", 1);
+    let at = |host: &str| format!("<sip:{host}:{};transport=tcp;lr>", node.tcp().port());
+    for route in [at("127.0.0.1"), at("sip.example.com")] {
+        caller.send(caller.message("bob").with("Route", &route).to_bytes());
+        let arrived = ua.receive();
+        assert!(!arrived.has("Route"), "{arrived}");
+        ua.send(arrived.answer(200, "OK"));
+        caller.receive_final().expect_status(200);
+    }
+    caller.ask(&caller.message("bob").with("Route", at("192.0.2.1"))).expect_status(403);
+}
+
 #[test]
 fn s16_4_what_a_strict_router_made_of_a_route_set_is_put_right() {
     let node = Node::start("");
