@@ -30,7 +30,9 @@ pub(super) const ATTACKS: &[Attack] = &[
 fn half_open(victim: &Victim<'_>) {
     let count = 3500.min(victim.descriptors.saturating_sub(2500));
     let _streams = connections(victim.node.tcp(), count);
-    wait_until_within(Duration::from_secs(30), "who says nothing is closed", || victim.is_left_alone());
+    wait_until_within(Duration::from_secs(30), "who says nothing is closed", || {
+        victim.overlooks().is_empty() && victim.is_left_alone()
+    });
 }
 
 /// In waves, each of which is gone before the next one comes: half of them in order, half of them by a reset.

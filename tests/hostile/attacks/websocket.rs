@@ -71,7 +71,9 @@ fn endless_upgrades(victim: &Victim<'_>) {
 
 fn nothing_behind(victim: &Victim<'_>) {
     let _streams = upgraded(victim, 300);
-    wait_until_within(Duration::from_secs(30), "who says nothing is closed", || victim.is_left_alone());
+    wait_until_within(Duration::from_secs(30), "who says nothing is closed", || {
+        victim.overlooks().is_empty() && victim.is_left_alone()
+    });
 }
 
 /// 2^63 - 1, 4 GiB, and one octet more than may be.
