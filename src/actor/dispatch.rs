@@ -28,6 +28,7 @@ impl Worker {
         let method = message.method();
         self.node.metrics.requests.inc(method);
         if self.is_acked(&message) {
+            self.forget_repeats(&message, source);
             return None;
         }
         if method == Method::Register
@@ -54,10 +55,16 @@ impl Worker {
             return self.turn_away(&message, source, stopped);
         }
         let refused = self.serve(message, source);
+        self.unless_served(refused, let_in)
+    }
+
+    /// What is said of a request that nobody had room for. Of a copy nothing is: the one before it is served, and there will
+    /// be another one.
+    fn unless_served(&self, refused: Option<Reply>, let_in: LetIn) -> Option<Reply> {
         if refused.is_none() {
             self.was_served(let_in);
         }
-        refused
+        refused.filter(|_| let_in.is_new())
     }
 
     /// Hands a request to the registrar or the proxy.
@@ -152,10 +159,7 @@ impl Worker {
             return self.answer(&message, source, 403, "Forbidden");
         }
         let refused = self.dispatch_to_own_proxy(message, source);
-        if refused.is_none() {
-            self.was_served(let_in);
-        }
-        refused
+        self.unless_served(refused, let_in)
     }
 
     /// A response goes back over the link that its request came over, or to the proxy that sent it.

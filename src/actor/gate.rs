@@ -81,6 +81,15 @@ pub enum LetIn {
 }
 
 impl LetIn {
+    /// For another request, which was let in as that one.
+    #[must_use]
+    pub fn without_mark(self) -> Self {
+        match self {
+            LetIn::As(asker, _) => LetIn::As(asker, None),
+            LetIn::Again => LetIn::Again,
+        }
+    }
+
     /// Whether it is no copy.
     pub fn is_new(self) -> bool {
         matches!(self, LetIn::As(..))
@@ -300,6 +309,14 @@ impl Worker {
 
     fn is_served(&self, mark: Option<Mark>) -> bool {
         mark.is_some_and(|mark| self.repeats.borrow().has(self.node.clock.now(), mark))
+    }
+
+    /// An ACK has come to an answer that was made here: whoever captured its request cannot have it served for it.
+    pub fn forget_repeats(&self, ack: &Message, source: Source) {
+        if let Some(authenticator) = self.authenticator.as_ref().filter(|_| !source.transport.is_reliable()) {
+            let now = self.node.clock.now();
+            authenticator.borrow_mut().repeats.acked(now, ack, source.flow.remote);
+        }
     }
 
     /// A request has got as far as its transaction.

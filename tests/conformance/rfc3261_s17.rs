@@ -209,11 +209,11 @@ fn s17_2_1_a_final_response_above_299_is_repeated_over_udp_until_the_ack() {
 #[test]
 fn s17_1_1_2_an_invite_that_nobody_answers_is_408() {
     let node = Node::start(FAST);
-    for ua in [Client::tcp(&node), Client::udp(&node)] {
+    for (user, ua) in [("bob", Client::tcp(&node)), ("carol", Client::udp(&node))] {
         let caller = Client::tcp(&node);
-        ua.registers("bob");
+        ua.registers(user);
         let started = Instant::now();
-        caller.ask(&caller.invite("bob")).expect_status(100);
+        caller.ask(&caller.invite(user)).expect_status(100);
         caller.receive().expect_status(408);
         // Timer B: 64·T1.
         assert!(started.elapsed() >= Duration::from_millis(3100), "{:?}", started.elapsed());

@@ -53,10 +53,10 @@ fn s4_1_a_non_invite_request_gets_100_when_timer_e_has_reached_t2() {
 #[test]
 fn s4_2_a_non_invite_request_that_nobody_answers_gets_no_408() {
     let node = Node::start(FAST);
-    for (caller, count) in [(Client::tcp(&node), 1), (Client::udp(&node), 2)] {
+    for (caller, user, count) in [(Client::tcp(&node), "bob", 1), (Client::udp(&node), "carol", 2)] {
         let ua = Client::tcp(&node);
-        ua.registers("bob");
-        caller.send(caller.message("bob").to_bytes());
+        ua.registers(user);
+        caller.send(caller.message(user).to_bytes());
         ua.receive();
         wait_until_timed_out(&node, count);
         // Only a 100 may have come.

@@ -112,7 +112,7 @@ impl Worker {
             }
             worker.go_on(&question, found(&read), request, (source, let_in));
             if let Some(cancel) = cancel.flatten() {
-                worker.send_back(worker.let_through(cancel, source, let_in));
+                worker.send_back(worker.let_through(cancel, source, let_in.without_mark()));
             }
         });
         Admitted::Done(None)
